@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make            everything that is installed
+# make demo       the whole product between two namespaces, on a fresh machine (as root)
+# make check      all tests (as root); make check-long adds the long ones
+# make lint       style, static analysis, include rule, exported symbols
+# make bench      one line a figure, each a ratio to a floor measured in the same run
+
+VERSION = 0.1.0
+BUILD  ?= build
+CC     ?= gcc
+PYTHON ?= /usr/bin/python3
+
+OPT      ?= -O2
+WARN      = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+HARDEN   ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
+SANITIZE ?=
+DEFS     ?=
+CFLAGS   += -std=c11 -D_GNU_SOURCE -DPDM_RELEASE='"$(VERSION)"' $(OPT) -g $(WARN) $(HARDEN) $(SANITIZE) $(DEFS) \
+            -fPIC -fvisibility=hidden -I. -MMD -MP
+LDFLAGS  += -Wl,-z,relro,-z,now,-z,defs $(SANITIZE)
+ifneq ($(SANITIZE),)
+LDFLAGS  := $(filter-out -Wl%,$(LDFLAGS)) -Wl,-z,relro,-z,now
+endif
+
+ifneq ($(V),1)
+Q = @
+say = @printf '  %-4s %s\n' $(1) $(2)
+endif
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
+CORE  = $(call objects,core/*.c)
+CONF  = $(call objects,conf/*.c)
+SHIM  = $(call objects,shim/*.c)
+AGENT = $(call objects,keyagent/*.c)
+PING  = $(call objects,$(filter-out cli/pdmctl% cli/agent_client.c,$(wildcard cli/*.c)))
+CTL   = $(call objects,cli/agent_client.c cli/json.c cli/output.c $(wildcard cli/pdmctl*.c))
+UNIT  = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+APPS  = $(patsubst tests/apps/%.c,$(BUILD)/tests/apps/%,$(wildcard tests/apps/*.c)) $(BUILD)/tests/net/linksim
+FUZZ  = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmping $(BUILD)/pdmctl
+
+all: $(BINARIES)
+apps: $(APPS)
+unit: $(UNIT)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/libpdmcore.a: $(CORE)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# The shim lives inside other people's programs: libc and a hidden, static libsodium, nothing else.
+$(BUILD)/libpdmv2.so: $(SHIM) $(BUILD)/libpdmcore.a shim/libpdmv2.map $(SHIM_EXTRA)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libpdmv2.so -Wl,--exclude-libs,ALL -Wl,--version-script,shim/libpdmv2.map \
+	    $(SHIM) $(SHIM_EXTRA) $(BUILD)/libpdmcore.a -l:libsodium.a -o $@
+
+$(BUILD)/pdmkeyagent: $(AGENT) $(CONF) $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -levent_core -lsodium -o $@
+
+$(BUILD)/pdmping: $(PING) $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie $(PING) $(BUILD)/libpdmcore.a -L$(BUILD) -lpdmv2 -Wl,-rpath,'$$ORIGIN' -lsodium -lm -o $@
+
+$(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -lsodium -o $@
+
+# Tests.
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(AGENT)) $(CONF) $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcriterion -liniparser -levent_core -lsodium -lm -o $@
+
+# Those of pdmping link its parts, without the library.
+$(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/pdmping.o %/pdmping_run.o,$(PING)) $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcriterion -lm -o $@
+
+$(BUILD)/tests/apps/%: tests/apps/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(filter-out -fvisibility=hidden,$(CFLAGS)) $< -pthread -o $@
+
+MATRIX = $(wildcard tests/apps/callmatrix.c tests/apps/matrix/*.c)
+
+$(BUILD)/tests/apps/callmatrix: $(MATRIX) $(wildcard tests/apps/matrix/*.h)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(filter-out -fvisibility=hidden -M%,$(CFLAGS)) $(MATRIX) -pthread -o $@
+
+$(BUILD)/tests/net/linksim: tests/net/linksim.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $< -lm -o $@
+
+check check-long lint bench demo fuzz: ; $(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/$@.sh
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all apps unit check check-long lint bench demo fuzz clean
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

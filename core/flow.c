@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One flow: the fields it sends, the samples it makes. */
+#include "core/flow.h"
+
+#include <string.h>
+
+static void count(struct pdm_flow *flow, enum pdm_counter which, uint64_t by)
+{
+    pdm_count(&flow->slot->counter[which], by);
+}
+
+void pdm_flow_init(struct pdm_flow *flow, enum pdm_format format, uint16_t psn_before,
+                   struct pdm_slot *slot)
+{
+    flow->format = format;
+    flow->psn = psn_before;
+    flow->slot = slot;
+}
+
+void pdm_flow_new_kri(struct pdm_flow *flow)
+{
+    flow->kri_began = flow->built;
+    flow->kri_acknowledged = false;
+    atomic_store_explicit(&flow->slot->own_kri, flow->sender.kri, memory_order_relaxed);
+}
+
+static struct pdm_delta delta_between(int64_t earlier, int64_t later)
+{
+    return pdm_delta_from_ns(later > earlier ? (uint64_t)(later - earlier) : 0);
+}
+
+static int64_t latest_send(const struct pdm_flow *flow)
+{
+    return flow->sent_at[(flow->built - 1) % PDM_SENT_RING];
+}
+
+static struct pdm_fields fields_at(const struct pdm_flow *flow, int64_t now,
+                                   uint32_t global_pointer)
+{
+    struct pdm_fields fields = {.global_pointer = global_pointer, .psntp = pdm_psn_next(flow->psn)};
+
+    if (flow->received) {
+        fields.psnlr = flow->psnlr;
+        fields.dtlr = delta_between(flow->received_at, now);
+        fields.dtls = flow->dtls;
+    } else if (flow->built > 0) {
+        /* RFC 8250 appendix C.2: before anything came, the time since the last send. */
+        fields.dtls = delta_between(latest_send(flow), now);
+    }
+    return fields;
+}
+
+/*
+ * The receiver learns of a new Kri from its options alone. Should it miss the first, it must find
+ * the next within its search; so until it names a send under the Kri, few options are sent.
+ */
+static bool held_back(const struct pdm_flow *flow, int64_t now)
+{
+    return !flow->kri_acknowledged && flow->built > flow->kri_began &&
+           now - latest_send(flow) < PDM_CATCH_UP_NS;
+}
+
+static enum pdm_attach_status seal(struct pdm_flow *flow, const _Atomic uint64_t *guard,
+                                   uint8_t type, int64_t now, const struct pdm_fields *fields,
+                                   uint8_t option[static PDM_OPTION_MAX])
+{
+    if (pdm_sender_left(&flow->sender) == 0) {
+        if (!pdm_sender_next_kri(&flow->sender))
+            return PDM_ATTACH_NO_LEASE;
+        pdm_flow_new_kri(flow);
+    }
+    if (held_back(flow, now))
+        return PDM_ATTACH_HELD;
+
+    switch (pdm_seal(&flow->sender, guard, type, fields, option)) {
+    case PDM_SEALED:
+        return PDM_ATTACHED;
+    case PDM_SEAL_EXHAUSTED:
+    case PDM_SEAL_WIPED:
+        return PDM_ATTACH_NO_LEASE;
+    case PDM_SEAL_FAILED:
+        break;
+    }
+    return PDM_ATTACH_FAILED;
+}
+
+enum pdm_attach_status pdm_flow_attach(struct pdm_flow *flow, const _Atomic uint64_t *guard,
+                                       uint8_t type, int64_t now, uint32_t global_pointer,
+                                       uint8_t option[static PDM_OPTION_MAX])
+{
+    struct pdm_fields fields = fields_at(flow, now, global_pointer);
+
+    if (flow->format == PDM_FORMAT_ENCRYPTED) {
+        enum pdm_attach_status status = seal(flow, guard, type, now, &fields, option);
+
+        if (status != PDM_ATTACHED)
+            return status;
+    } else {
+        fields.prseq = pdm_prseq_at(&flow->clear_prseq, (uint32_t)(flow->built % PDM_PRSEQ_MAX));
+        pdm_option_write(flow->format, type, &fields, option);
+    }
+    flow->psn = fields.psntp;
+    flow->sent_at[flow->built % PDM_SENT_RING] = now;
+    flow->built++;
+    count(flow, PDM_COUNTER_options_sent, 1);
+    return PDM_ATTACHED;
+}
+
+/* The number (from 1) of the own send that PSNLR names, or 0 if it is none of the latest. */
+static uint64_t send_named(const struct pdm_flow *flow, uint16_t psnlr)
+{
+    if (psnlr == 0 || flow->built == 0)
+        return 0;
+    uint32_t back = pdm_psn_ahead(psnlr, flow->psn);
+
+    return back < PDM_SENT_RING && back < flow->built ? flow->built - back : 0;
+}
+
+/* DELTATLS: from the latest own send that is not after the receipt. */
+static struct pdm_delta delta_last_sent(const struct pdm_flow *flow, int64_t at)
+{
+    for (uint64_t back = 1; back <= flow->built && back <= PDM_SENT_RING; back++) {
+        int64_t sent = flow->sent_at[(flow->built - back) % PDM_SENT_RING];
+
+        if (sent <= at)
+            return delta_between(sent, at);
+    }
+    return (struct pdm_delta){0};
+}
+
+static void sample_network(struct pdm_flow *flow, int64_t network, int64_t step,
+                           struct pdm_sample *sample)
+{
+    if (step > network / PDM_PRECISION_SHARE) {
+        count(flow, PDM_COUNTER_imprecise, 1);
+        return;
+    }
+    sample->has_network = true;
+    sample->network = network;
+    pdm_delay_add(&flow->slot->network, network);
+}
+
+/*
+ * Only the first packet that names a send answers it, and only if no packet before it went
+ * missing: else the tail of a long download would read as a slow server.
+ */
+static void sample_server(struct pdm_flow *flow, uint64_t named, uint16_t psntp, int64_t server,
+                          struct pdm_sample *sample)
+{
+    bool follows = flow->last_psntp == 0 || psntp == pdm_psn_next(flow->last_psntp);
+
+    if (named <= flow->named || !follows)
+        return;
+    sample->has_server = true;
+    sample->server = server;
+    sample->overlapped = flow->built - flow->named > 1;
+    if (sample->overlapped)
+        count(flow, PDM_COUNTER_overlapped, 1);
+    else
+        pdm_delay_add(&flow->slot->server, server);
+}
+
+static void take_sample(struct pdm_flow *flow, const struct pdm_fields *fields, int64_t at,
+                        struct pdm_sample *sample)
+{
+    uint64_t named = send_named(flow, fields->psnlr);
+
+    if (named == 0)
+        return;
+    int64_t server = pdm_delta_to_ns(fields->dtlr);
+    int64_t step = pdm_delta_step_ns(fields->dtlr);
+    int64_t total = at - flow->sent_at[(named - 1) % PDM_SENT_RING];
+    /* A total below 0 less the largest server delay would overflow. */
+    int64_t network = total < 0 ? total : total - server;
+
+    if (network < 0 && (total < 0 || network < -step)) {
+        count(flow, PDM_COUNTER_negative, 1);
+    } else {
+        sample_network(flow, network, step, sample);
+        sample_server(flow, named, fields->psntp, server, sample);
+    }
+}
+
+static void acknowledge(struct pdm_flow *flow, uint16_t psnlr)
+{
+    uint64_t named = send_named(flow, psnlr);
+
+    if (named > flow->named)
+        flow->named = named;
+    if (named > flow->kri_began)
+        flow->kri_acknowledged = true;
+}
+
+static void remember_receipt(struct pdm_flow *flow, uint16_t psntp, int64_t at, bool stamped)
+{
+    flow->last_psntp = psntp;
+    if (!stamped) {
+        count(flow, PDM_COUNTER_unstamped, 1);
+        return;
+    }
+    flow->received = true;
+    flow->psnlr = psntp;
+    flow->received_at = at;
+    flow->dtls = delta_last_sent(flow, at);
+}
+
+static enum pdm_receive_status account(struct pdm_flow *flow, struct pdm_sequence *sequence,
+                                       uint16_t psntp)
+{
+    struct pdm_sequence_step step = pdm_sequence_accept(sequence, psntp);
+
+    switch (step.verdict) {
+    case PDM_WINDOW_SEEN:
+        count(flow, PDM_COUNTER_duplicates, 1);
+        return PDM_DUPLICATE;
+    case PDM_WINDOW_OLD:
+        count(flow, PDM_COUNTER_outside_window, 1);
+        return PDM_OUTSIDE_WINDOW;
+    case PDM_WINDOW_NEW:
+        break;
+    }
+    count(flow, PDM_COUNTER_options_received, 1);
+    count(flow, PDM_COUNTER_lost, (uint64_t)step.lost);
+    if (step.reordered)
+        count(flow, PDM_COUNTER_reordered, 1);
+    return PDM_RECEIVED;
+}
+
+enum pdm_receive_status pdm_flow_receive(struct pdm_flow *flow, const struct pdm_found *found,
+                                         int64_t at, bool stamped, struct pdm_sample *sample)
+{
+    struct pdm_fields fields = found->fields;
+    struct pdm_sequence *sequence = &flow->clear;
+
+    *sample = (struct pdm_sample){0};
+    if (found->format != flow->format) {
+        count(flow, PDM_COUNTER_wrong_format, 1);
+        return PDM_REFUSED;
+    }
+    if (flow->format == PDM_FORMAT_ENCRYPTED) {
+        struct pdm_live *live = pdm_receiver_open(&flow->receiver, found->option, &fields);
+
+        if (live == NULL)
+            return PDM_UNKNOWN_KRI;
+        sequence = &live->sequence;
+        atomic_store_explicit(&flow->slot->peer_kri, live->kri, memory_order_relaxed);
+    }
+    if (fields.psntp == 0) {
+        count(flow, PDM_COUNTER_malformed, 1);
+        return PDM_REFUSED;
+    }
+    enum pdm_receive_status status = account(flow, sequence, fields.psntp);
+
+    if (status != PDM_RECEIVED)
+        return status;
+    if (stamped)
+        take_sample(flow, &fields, at, sample);
+    acknowledge(flow, fields.psnlr);
+    remember_receipt(flow, fields.psntp, at, stamped);
+    return PDM_RECEIVED;
+}
