@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is known of each descriptor. */
+#include "shim/descriptor.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/tuple.h"
+#include "shim/flows.h"
+#include "shim/options.h"
+#include "shim/process.h"
+#include "shim/sys.h"
+
+#define LEAF_BITS 10
+#define LEAF_SIZE (1 << LEAF_BITS)
+#define LEAVES 1024 /* descriptors up to 1048575; higher ones pass through */
+
+static struct pdm_descriptor *_Atomic leaves[LEAVES];
+
+static struct pdm_descriptor *entry(int fd)
+{
+    unsigned int leaf = (unsigned int)fd >> LEAF_BITS;
+
+    if (leaf >= LEAVES)
+        return NULL;
+    struct pdm_descriptor *d = atomic_load_explicit(&leaves[leaf], memory_order_acquire);
+
+    return d != NULL ? d + (fd & (LEAF_SIZE - 1)) : NULL;
+}
+
+/* The entry of FD, with a leaf made for it if need be; NULL if there is no memory. */
+static struct pdm_descriptor *make_entry(int fd)
+{
+    struct pdm_descriptor *d = entry(fd), *none = NULL;
+    size_t size = LEAF_SIZE * sizeof *d;
+
+    if (d != NULL || fd < 0 || fd >> LEAF_BITS >= LEAVES)
+        return d;
+    long at = pdm_sys(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                      -1, 0);
+
+    if (at < 0 && at > -4096)
+        return NULL;
+    if (!atomic_compare_exchange_strong(&leaves[fd >> LEAF_BITS], &none,
+                                        (struct pdm_descriptor *)at))
+        pdm_sys(SYS_munmap, at, (long)size, 0, 0, 0, 0);
+    return entry(fd);
+}
+
+static int get_int(int fd, int level, int name)
+{
+    int value = 0;
+    socklen_t len = sizeof value;
+    long r = pdm_sys(SYS_getsockopt, fd, level, name, (long)&value, (long)&len, 0);
+
+    return r == 0 ? value : -1;
+}
+
+static uint32_t if_set(int fd, int level, int name, uint32_t flag)
+{
+    return get_int(fd, level, name) > 0 ? flag : 0;
+}
+
+static void reset(struct pdm_descriptor *d, uint32_t flags)
+{
+    uint64_t flow = atomic_exchange_explicit(&d->flow, 0, memory_order_relaxed);
+
+    atomic_store_explicit(&d->flags, flags, memory_order_relaxed);
+    atomic_store_explicit(&d->unnamed_epoch, 0, memory_order_relaxed);
+    atomic_store_explicit(&d->unproven, 0, memory_order_relaxed);
+    if (flow != 0)
+        pdm_flow_leave(flow);
+}
+
+/* A socket not seen from its beginning: what the program has set on it must be asked. */
+static uint32_t look_up(int fd)
+{
+    uint32_t flags = PDM_FD_KNOWN;
+    struct sockaddr_in6 peer;
+    socklen_t len = sizeof peer;
+    uint8_t sticky[PDM_DSTOPTS_MAX];
+
+    if (get_int(fd, SOL_SOCKET, SO_DOMAIN) != AF_INET6 ||
+        get_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
+        return flags;
+    flags |= PDM_FD_UDP6 | if_set(fd, IPPROTO_IPV6, IPV6_RECVDSTOPTS, PDM_FD_ITS_DSTOPTS) |
+             if_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, PDM_FD_ITS_PKTINFO) |
+             if_set(fd, IPPROTO_UDP, UDP_CORK, PDM_FD_CORKED) |
+             if_set(fd, IPPROTO_UDP, UDP_SEGMENT, PDM_FD_SEGMENTS) |
+             if_set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, PDM_FD_ODD_ROUTE) |
+             if_set(fd, SOL_SOCKET, SO_MARK, PDM_FD_ODD_ROUTE) |
+             if_set(fd, SOL_SOCKET, SO_TIMESTAMP, PDM_FD_ITS_STAMP) |
+             if_set(fd, SOL_SOCKET, SO_TIMESTAMPNS, PDM_FD_ITS_STAMP);
+    if (pdm_sys(SYS_getpeername, fd, (long)&peer, (long)&len, 0, 0, 0) == 0)
+        flags |= PDM_FD_CONNECTED;
+    for (size_t i = 0; i < PDM_STICKY_OPTIONS; i++) {
+        len = sizeof sticky;
+        if (pdm_sys(SYS_getsockopt, fd, IPPROTO_IPV6, pdm_sticky_options[i].name, (long)sticky,
+                    (long)&len, 0) == 0 &&
+            len > 0)
+            flags |= pdm_sticky_options[i].flag;
+    }
+    return flags;
+}
+
+static struct pdm_descriptor *if_udp6(struct pdm_descriptor *d)
+{
+    return d != NULL && (pdm_descriptor_flags(d) & PDM_FD_UDP6) != 0 ? d : NULL;
+}
+
+struct pdm_descriptor *pdm_descriptor_known(int fd)
+{
+    return atomic_load_explicit(&pdm_active, memory_order_relaxed) ? if_udp6(entry(fd)) : NULL;
+}
+
+struct pdm_descriptor *pdm_descriptor_socket(int fd)
+{
+    if (!atomic_load_explicit(&pdm_active, memory_order_relaxed))
+        return NULL;
+    struct pdm_descriptor *d = make_entry(fd);
+
+    if (d != NULL && (pdm_descriptor_flags(d) & PDM_FD_KNOWN) == 0)
+        reset(d, look_up(fd));
+    return if_udp6(d);
+}
+
+void pdm_descriptor_made(int fd, int domain, int type, int protocol)
+{
+    bool udp6 = domain == AF_INET6 && (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_DGRAM &&
+                (protocol == 0 || protocol == IPPROTO_UDP);
+    struct pdm_descriptor *d = udp6 ? make_entry(fd) : entry(fd);
+
+    if (d != NULL && pdm_own_memory())
+        reset(d, PDM_FD_KNOWN | (udp6 ? PDM_FD_UDP6 : 0));
+}
+
+void pdm_descriptor_copied(int from, int to)
+{
+    struct pdm_descriptor *source = if_udp6(entry(from));
+    struct pdm_descriptor *d = source != NULL ? make_entry(to) : entry(to);
+
+    if (d == NULL || d == source || !pdm_own_memory())
+        return;
+    reset(d, source != NULL ? pdm_descriptor_flags(source) : 0);
+    if (source == NULL)
+        return;
+    atomic_store_explicit(&d->local_port, source->local_port, memory_order_relaxed);
+    atomic_store_explicit(&d->local[0], source->local[0], memory_order_relaxed);
+    atomic_store_explicit(&d->local[1], source->local[1], memory_order_relaxed);
+    atomic_store_explicit(&d->unproven, source->unproven, memory_order_relaxed);
+}
+
+void pdm_descriptor_closed(int fd)
+{
+    struct pdm_descriptor *d = entry(fd);
+
+    if (d != NULL && pdm_descriptor_flags(d) != 0 && pdm_own_memory())
+        reset(d, 0);
+}
+
+void pdm_descriptor_closed_range(unsigned int first, unsigned int last)
+{
+    if (!pdm_own_memory())
+        return;
+    for (unsigned int leaf = first >> LEAF_BITS; leaf < LEAVES && leaf <= last >> LEAF_BITS;
+         leaf++) {
+        struct pdm_descriptor *d = atomic_load_explicit(&leaves[leaf], memory_order_acquire);
+
+        for (unsigned int i = 0; d != NULL && i < LEAF_SIZE; i++) {
+            unsigned int fd = leaf << LEAF_BITS | i;
+
+            if (fd >= first && fd <= last && pdm_descriptor_flags(d + i) != 0)
+                reset(d + i, 0);
+        }
+    }
+}
+
+void pdm_descriptor_moved(struct pdm_descriptor *d)
+{
+    uint64_t flow = atomic_exchange_explicit(&d->flow, 0, memory_order_relaxed);
+
+    pdm_descriptor_clear(d, PDM_FD_CONNECTED | PDM_FD_BOUND_PORT | PDM_FD_BOUND_ADDR);
+    atomic_store_explicit(&d->unnamed_epoch, 0, memory_order_relaxed);
+    if (flow != 0)
+        pdm_flow_leave(flow);
+}
+
+bool pdm_descriptor_local(int fd, struct pdm_descriptor *d)
+{
+    struct sockaddr_in6 local;
+    socklen_t len = sizeof local;
+    uint64_t words[2];
+
+    if ((pdm_descriptor_flags(d) & PDM_FD_BOUND_PORT) != 0)
+        return true;
+    if (pdm_sys(SYS_getsockname, fd, (long)&local, (long)&len, 0, 0, 0) != 0 ||
+        len < sizeof local || local.sin6_family != AF_INET6 || local.sin6_port == 0)
+        return false;
+    memcpy(words, &local.sin6_addr, sizeof words);
+    atomic_store_explicit(&d->local[0], words[0], memory_order_relaxed);
+    atomic_store_explicit(&d->local[1], words[1], memory_order_relaxed);
+    atomic_store_explicit(&d->local_port, ntohs(local.sin6_port), memory_order_relaxed);
+    pdm_descriptor_set(d,
+                       PDM_FD_BOUND_PORT |
+                           (pdm_addr_takes_part((const uint8_t *)words) ? PDM_FD_BOUND_ADDR : 0));
+    return true;
+}
+
+void pdm_descriptor_forget(int fd)
+{
+    struct pdm_descriptor *d = entry(fd);
+
+    if (d != NULL)
+        reset(d, 0);
+}
+
+static void release(int fd, struct pdm_descriptor *d, bool handed_on)
+{
+    uint32_t flags = pdm_descriptor_flags(d);
+
+    if ((flags & PDM_FD_OURS) != 0)
+        pdm_options_disable(fd, flags);
+    if (!pdm_own_memory())
+        return;
+    pdm_descriptor_clear(d, PDM_FD_OURS | PDM_FD_SETTLED);
+    if (handed_on)
+        pdm_descriptor_set(d, PDM_FD_HANDED_ON);
+}
+
+void pdm_descriptor_release(int fd, bool handed_on)
+{
+    struct pdm_descriptor *d = pdm_descriptor_known(fd);
+
+    if (d != NULL)
+        release(fd, d, handed_on);
+}
+
+static void release_each(bool exec_only)
+{
+    for (int leaf = 0; leaf < LEAVES; leaf++) {
+        struct pdm_descriptor *d = atomic_load_explicit(&leaves[leaf], memory_order_acquire);
+
+        for (int i = 0; d != NULL && i < LEAF_SIZE; i++) {
+            int fd = leaf << LEAF_BITS | i;
+
+            if ((pdm_descriptor_flags(d + i) & PDM_FD_OURS) == 0)
+                continue;
+            if (exec_only && (pdm_sys(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) & FD_CLOEXEC) != 0)
+                continue;
+            release(fd, d + i, false);
+        }
+    }
+}
+
+void pdm_descriptor_release_exec(void)
+{
+    if (atomic_load_explicit(&pdm_active, memory_order_relaxed))
+        release_each(true);
+}
+
+void pdm_descriptor_release_all(void)
+{
+    if (atomic_load_explicit(&pdm_active, memory_order_relaxed))
+        release_each(false);
+}
+
+void pdm_descriptor_inherited(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        uint32_t flags = look_up(fd);
+
+        if ((flags & PDM_FD_UDP6) != 0 && make_entry(fd) != NULL)
+            reset(entry(fd), flags);
+    }
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is known of each descriptor, in two levels so that a high descriptor costs one leaf, not a
+ * table of the size of RLIMIT_NOFILE. A descriptor can be closed and made anew unseen (inside
+ * libc), so what is known is a guess: a call on the strength of it that fails with ENOTSOCK is made
+ * again plainly. Lock-free; signal-safe.
+ */
+#ifndef PDM_SHIM_DESCRIPTOR_H
+#define PDM_SHIM_DESCRIPTOR_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum pdm_descriptor_flag {
+    PDM_FD_KNOWN = 1 << 0, /* what it is was looked up; without PDM_FD_UDP6 it is not ours */
+    PDM_FD_UDP6 = 1 << 1,
+    PDM_FD_CONNECTED = 1 << 2,
+    PDM_FD_BOUND_PORT = 1 << 3, /* local_port is known */
+    PDM_FD_BOUND_ADDR = 1 << 4, /* local is known, and the source of all it sends */
+    PDM_FD_HANDED_ON = 1 << 5,  /* another program may read it: receive options stay off */
+
+    /* Receive options that the shim has set. */
+    PDM_FD_OUR_DSTOPTS = 1 << 6,
+    PDM_FD_OUR_STAMP = 1 << 7,
+    PDM_FD_OUR_PKTINFO = 1 << 8,
+    PDM_FD_OURS = PDM_FD_OUR_DSTOPTS | PDM_FD_OUR_STAMP | PDM_FD_OUR_PKTINFO,
+    /* Receive options that the program has set. */
+    PDM_FD_ITS_DSTOPTS = 1 << 9,
+    PDM_FD_ITS_STAMP = 1 << 10,
+    PDM_FD_ITS_PKTINFO = 1 << 11,
+    PDM_FD_ITS_SIOCGSTAMP = 1 << 12, /* it asks by ioctl, which ours would switch off */
+    PDM_FD_SETTLED = 1 << 13,        /* every receive stamp from now on is the kernel's own */
+
+    /* Why a send may have to go without. */
+    PDM_FD_STICKY_DSTOPTS = 1 << 14, /* merged */
+    PDM_FD_STICKY_OTHER = 1 << 15,   /* a cmsg of ours would replace them */
+    PDM_FD_CORKED = 1 << 16,         /* UDP_CORK */
+    PDM_FD_MORE = 1 << 17,           /* after MSG_MORE */
+    PDM_FD_SEGMENTS = 1 << 18,       /* UDP_SEGMENT */
+    PDM_FD_ODD_ROUTE = 1 << 19       /* the source address cannot be foretold */
+};
+
+struct pdm_descriptor {
+    _Alignas(64) _Atomic uint32_t flags; /* enum pdm_descriptor_flag */
+    _Atomic uint32_t local_port;
+    _Atomic uint64_t local[2];      /* network byte order */
+    _Atomic uint64_t flow;          /* of a connected socket: a struct pdm_flow_ref, or 0 */
+    _Atomic uint64_t unnamed[2];    /* the peer that no association names, ... */
+    _Atomic uint64_t unnamed_epoch; /* ... as of this policy; 0: none */
+    _Atomic int64_t unproven;       /* CLOCK_REALTIME: stamps up to here may be invented */
+    _Atomic int64_t last_stamp;     /* of the datagram read last */
+};
+
+static inline uint32_t pdm_descriptor_flags(const struct pdm_descriptor *d)
+{
+    return atomic_load_explicit(&d->flags, memory_order_relaxed);
+}
+
+static inline void pdm_descriptor_set(struct pdm_descriptor *d, uint32_t flags)
+{
+    atomic_fetch_or_explicit(&d->flags, flags, memory_order_relaxed);
+}
+
+static inline void pdm_descriptor_clear(struct pdm_descriptor *d, uint32_t flags)
+{
+    atomic_fetch_and_explicit(&d->flags, ~flags, memory_order_relaxed);
+}
+
+/* The entry of a UDP socket over IPv6, or NULL. For calls that any descriptor takes: asks the
+ * kernel nothing. */
+struct pdm_descriptor *pdm_descriptor_known(int fd);
+/* The same for socket calls: looks an unknown descriptor up. */
+struct pdm_descriptor *pdm_descriptor_socket(int fd);
+
+/* A descriptor was made, copied or closed. In a vfork child these change nothing. */
+void pdm_descriptor_made(int fd, int domain, int type, int protocol);
+void pdm_descriptor_copied(int from, int to);
+void pdm_descriptor_closed(int fd);
+void pdm_descriptor_closed_range(unsigned int first, unsigned int last);
+/* Its addresses may have changed. */
+void pdm_descriptor_moved(struct pdm_descriptor *d);
+/* Learns its local port and, if it has one for good, its local address. False if it has no port
+ * yet. */
+bool pdm_descriptor_local(int fd, struct pdm_descriptor *d);
+/* Its type is no longer what it was. */
+void pdm_descriptor_forget(int fd);
+
+/* Clears the receive options that the shim has set on FD. HANDED_ON: they stay off. */
+void pdm_descriptor_release(int fd, bool handed_on);
+/* The same on all that will survive an exec, and on all there are. */
+void pdm_descriptor_release_exec(void);
+void pdm_descriptor_release_all(void);
+
+/* At start: descriptors 0 to 2, which a program may use with read and write alone. */
+void pdm_descriptor_inherited(void);
+
+#endif

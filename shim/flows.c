@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The live flows of this process. */
+#include "shim/flows.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "shim/agent.h"
+#include "shim/process.h"
+#include "shim/sys.h"
+
+#define PROBES 64                /* buckets looked at for one tuple */
+#define CANDIDATES 16            /* flows looked at to find an idle one */
+#define IDLE_NS PDM_NSEC_PER_SEC /* idle for less, a flow is not given up for another */
+#define INDEX_BITS 24            /* of a reference; the rest is the incarnation */
+#define INCARNATIONS (UINT64_MAX >> INDEX_BITS)
+#define FLOWS_SMALL 64 /* where memory is limited */
+
+/*
+ * A bucket holds a flow's index + 1 (lower half) and part of its hash (upper half). It is never
+ * emptied, since others may lie behind it, but one whose flow has moved away is taken over.
+ */
+struct table {
+    _Atomic uint32_t used;  /* flows ever taken into use */
+    _Atomic uint32_t hand;  /* where the search for an idle flow goes on */
+    _Atomic uint32_t freed; /* index + 1 of a flow given up lately, or 0 */
+    _Atomic uint64_t incarnations;
+};
+
+/* Made once; the table's content is wiped in a forked child, where it lies is not. */
+static struct {
+    _Atomic uint32_t state; /* 0 none, 1 being made, 2 there, 3 cannot be had */
+    uint32_t capacity;
+    uint64_t seed;
+    struct table *table;
+    _Atomic uint64_t *buckets;
+    struct pdm_flow_entry *flows;
+} arena;
+
+static uint32_t buckets(void)
+{
+    return 2 * arena.capacity;
+}
+
+static uint32_t capacity(void)
+{
+    struct rlimit limit;
+    uint32_t wanted = pdm_policy_settings().max_flows;
+
+    if (wanted == 0 || wanted > PDM_FLOWS_MAX)
+        wanted = PDM_FLOWS_DEFAULT;
+    /* A program with limited address space must not run out of it because of us. */
+    if (pdm_sys(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY)
+        return FLOWS_SMALL;
+    return wanted;
+}
+
+static bool make_arena(void)
+{
+    uint32_t n = capacity();
+    size_t head = sizeof(struct table) + 2 * (size_t)n * sizeof(uint64_t);
+    size_t at = (head + PDM_CACHE_LINE - 1) / PDM_CACHE_LINE * PDM_CACHE_LINE;
+    uint8_t *memory = pdm_wiped_memory(at + n * sizeof(struct pdm_flow_entry));
+
+    if (memory == NULL || !pdm_entropy(&arena.seed, sizeof arena.seed))
+        return false;
+    arena.capacity = n;
+    arena.table = (struct table *)(void *)memory;
+    arena.buckets = (_Atomic uint64_t *)(void *)(memory + sizeof(struct table));
+    arena.flows = (struct pdm_flow_entry *)(void *)(memory + at);
+    return true;
+}
+
+static bool have_arena(void)
+{
+    uint32_t none = 0;
+
+    if (atomic_load_explicit(&arena.state, memory_order_acquire) == 2)
+        return true;
+    if (!atomic_compare_exchange_strong(&arena.state, &none, 1))
+        return false;
+    bool made = make_arena();
+
+    atomic_store_explicit(&arena.state, made ? 2 : 3, memory_order_release);
+    return made;
+}
+
+static bool try_lock(struct pdm_flow_entry *e)
+{
+    return atomic_exchange_explicit(&e->lock, 1, memory_order_acquire) == 0;
+}
+
+void pdm_flow_release(struct pdm_flow_entry *e)
+{
+    atomic_store_explicit(&e->lock, 0, memory_order_release);
+}
+
+static void touch(struct pdm_flow_entry *e, int64_t now)
+{
+    atomic_store_explicit(&e->last_used, (uint64_t)now, memory_order_relaxed);
+}
+
+/* Counted from the process guard on, so that a forked child makes none that its parent's
+ * descriptors refer to. */
+static uint64_t next_incarnation(void)
+{
+    uint64_t n = atomic_fetch_add_explicit(&arena.table->incarnations, 1, memory_order_relaxed);
+
+    return (pdm_guard_value() + n) & INCARNATIONS;
+}
+
+static void clear(struct pdm_flow_entry *e)
+{
+    size_t from = offsetof(struct pdm_flow_entry, state);
+
+    memset((uint8_t *)e + from, 0, sizeof *e - from);
+    e->bucket = UINT32_MAX;
+    atomic_store_explicit(&e->references, 0, memory_order_relaxed);
+    atomic_store_explicit(&e->incarnation, next_incarnation(), memory_order_relaxed);
+}
+
+/* Of some flows the one idle longest, emptied and locked. */
+static struct pdm_flow_entry *evict(int64_t now)
+{
+    struct pdm_flow_entry *oldest = NULL;
+    uint64_t used_at = (uint64_t)(now - IDLE_NS);
+
+    for (int i = 0; i < CANDIDATES; i++) {
+        uint32_t at = atomic_fetch_add_explicit(&arena.table->hand, 1, memory_order_relaxed);
+        struct pdm_flow_entry *e = &arena.flows[at % arena.capacity];
+        uint64_t last = atomic_load_explicit(&e->last_used, memory_order_relaxed);
+
+        if (last < used_at) {
+            used_at = last;
+            oldest = e;
+        }
+    }
+    if (oldest == NULL || !try_lock(oldest))
+        return NULL;
+    pdm_agent_close(oldest);
+    clear(oldest);
+    return oldest;
+}
+
+/* The flow given up last: a program that opens and closes one socket after another stays small. */
+static struct pdm_flow_entry *take_freed(void)
+{
+    uint32_t freed = atomic_exchange_explicit(&arena.table->freed, 0, memory_order_relaxed);
+
+    if (freed == 0 || !try_lock(&arena.flows[freed - 1]))
+        return NULL;
+    if (arena.flows[freed - 1].state == PDM_FLOW_FREE)
+        return &arena.flows[freed - 1];
+    pdm_flow_release(&arena.flows[freed - 1]);
+    return NULL;
+}
+
+static struct pdm_flow_entry *take_place(int64_t now)
+{
+    struct pdm_flow_entry *freed = take_freed();
+
+    if (freed != NULL)
+        return freed;
+    uint32_t used = atomic_load_explicit(&arena.table->used, memory_order_relaxed);
+
+    while (used < arena.capacity)
+        if (atomic_compare_exchange_weak(&arena.table->used, &used, used + 1)) {
+            struct pdm_flow_entry *e = &arena.flows[used];
+
+            if (!try_lock(e))
+                return NULL;
+            clear(e);
+            return e;
+        }
+    return evict(now);
+}
+
+static uint64_t bucket_value(uint64_t hash, const struct pdm_flow_entry *e)
+{
+    return (hash & 0xFFFFFFFF00000000ULL) | ((uint64_t)(e - arena.flows) + 1);
+}
+
+static struct pdm_flow_entry *flow_in(uint64_t bucket)
+{
+    uint32_t index = (uint32_t)bucket;
+
+    return index != 0 && index <= arena.capacity ? &arena.flows[index - 1] : NULL;
+}
+
+/* The locked flow of TUPLE. *TAKEN: it may be there, but another holds its lock. */
+static struct pdm_flow_entry *find(const struct pdm_tuple *tuple, uint64_t hash, bool *taken)
+{
+    uint32_t at = (uint32_t)(hash % buckets());
+
+    for (int i = 0; i < PROBES; i++, at = (at + 1) % buckets()) {
+        uint64_t bucket = atomic_load_explicit(&arena.buckets[at], memory_order_acquire);
+        struct pdm_flow_entry *e = flow_in(bucket);
+
+        if (bucket == 0)
+            break;
+        if (e == NULL || (bucket ^ hash) >> 32 != 0)
+            continue;
+        if (!try_lock(e)) {
+            *taken = true;
+            break;
+        }
+        if (e->bucket == at && pdm_tuple_equal(&e->tuple, tuple))
+            return e;
+        pdm_flow_release(e);
+    }
+    return NULL;
+}
+
+/* A bucket is free if empty or if its flow says that it lies elsewhere. */
+static bool is_free(uint32_t at, uint64_t bucket)
+{
+    struct pdm_flow_entry *e = flow_in(bucket);
+    bool stale;
+
+    if (bucket == 0 || e == NULL)
+        return true;
+    if (!try_lock(e))
+        return false;
+    stale = e->bucket != at;
+    pdm_flow_release(e);
+    return stale;
+}
+
+static bool enter(struct pdm_flow_entry *e, uint64_t hash)
+{
+    uint32_t at = (uint32_t)(hash % buckets());
+
+    for (int i = 0; i < PROBES; i++, at = (at + 1) % buckets()) {
+        uint64_t bucket = atomic_load_explicit(&arena.buckets[at], memory_order_acquire);
+
+        if (!is_free(at, bucket))
+            continue;
+        e->bucket = at;
+        if (atomic_compare_exchange_strong(&arena.buckets[at], &bucket, bucket_value(hash, e)))
+            return true;
+    }
+    e->bucket = UINT32_MAX;
+    return false;
+}
+
+struct pdm_flow_entry *pdm_flow_acquire(const struct pdm_tuple *tuple, int64_t now, bool make)
+{
+    bool taken = false;
+
+    if (!have_arena())
+        return NULL;
+    uint64_t hash = pdm_tuple_hash(tuple, arena.seed);
+    struct pdm_flow_entry *e = find(tuple, hash, &taken);
+
+    if (e == NULL && !taken && make) {
+        e = take_place(now);
+        if (e == NULL)
+            return NULL;
+        e->tuple = *tuple;
+        e->state = PDM_FLOW_ASKING;
+        if (!enter(e, hash)) {
+            pdm_flow_release(e);
+            return NULL;
+        }
+    }
+    if (e != NULL && now != 0)
+        touch(e, now);
+    return e;
+}
+
+uint64_t pdm_flow_enter(struct pdm_flow_entry *e)
+{
+    uint64_t incarnation = atomic_load_explicit(&e->incarnation, memory_order_relaxed);
+
+    atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
+    return incarnation << INDEX_BITS | ((uint64_t)(e - arena.flows) + 1);
+}
+
+struct pdm_flow_entry *pdm_flow_by_reference(uint64_t reference, bool *taken)
+{
+    uint64_t index = reference & ((1U << INDEX_BITS) - 1);
+
+    *taken = false;
+    if (atomic_load_explicit(&arena.state, memory_order_acquire) != 2 || index == 0 ||
+        index > arena.capacity)
+        return NULL;
+    struct pdm_flow_entry *e = &arena.flows[index - 1];
+
+    if (!try_lock(e)) {
+        *taken = true;
+        return NULL;
+    }
+    if (atomic_load_explicit(&e->incarnation, memory_order_relaxed) == reference >> INDEX_BITS)
+        return e;
+    pdm_flow_release(e);
+    return NULL;
+}
+
+void pdm_flow_leave(uint64_t reference)
+{
+    bool taken;
+    struct pdm_flow_entry *e = pdm_flow_by_reference(reference, &taken);
+
+    if (e == NULL)
+        return;
+    uint32_t references = atomic_load_explicit(&e->references, memory_order_relaxed);
+
+    if (references > 0)
+        references = atomic_fetch_sub_explicit(&e->references, 1, memory_order_relaxed) - 1;
+    if (references == 0) {
+        pdm_agent_close(e);
+        clear(e);
+        atomic_store_explicit(&e->last_used, 0, memory_order_relaxed);
+        atomic_store_explicit(&arena.table->freed, (uint32_t)(e - arena.flows) + 1,
+                              memory_order_relaxed);
+    }
+    pdm_flow_release(e);
+}
+
+uint32_t pdm_flow_index(const struct pdm_flow_entry *e)
+{
+    return (uint32_t)(e - arena.flows);
+}
+
+size_t pdm_flow_bytes(void)
+{
+    return sizeof(struct pdm_flow_entry) + 2 * sizeof(uint64_t);
+}

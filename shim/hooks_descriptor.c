@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The calls that make, move, copy and close descriptors, and those that set what they do. */
+#undef _FORTIFY_SOURCE
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <linux/sockios.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include "shim/descriptor.h"
+#include "shim/hook.h"
+#include "shim/options.h"
+#include "shim/real.h"
+
+/* --- made and closed --- */
+
+PDM_HOOK(int, socket, (int domain, int type, int protocol))
+{
+    int fd = pdm_real.socket(domain, type, protocol);
+
+    if (fd >= 0)
+        pdm_descriptor_made(fd, domain, type, protocol);
+    return fd;
+}
+PDM_HOOK_ALIAS(__socket, socket);
+
+PDM_HOOK(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags))
+{
+    int made = pdm_real.accept4(fd, addr, len, flags);
+
+    if (made >= 0)
+        pdm_descriptor_closed(made); /* whatever bore that number is gone */
+    return made;
+}
+
+PDM_HOOK(int, accept, (int fd, struct sockaddr *addr, socklen_t *len))
+{
+    int made = pdm_real.accept(fd, addr, len);
+
+    if (made >= 0)
+        pdm_descriptor_closed(made);
+    return made;
+}
+
+PDM_HOOK(int, close, (int fd))
+{
+    /* Before the call: after it another thread may have the number. */
+    pdm_descriptor_closed(fd);
+    return pdm_real.close(fd);
+}
+PDM_HOOK_ALIAS(__close, close);
+
+PDM_HOOK(int, close_range, (unsigned int first, unsigned int last, int flags))
+{
+    /* With UNSHARE others go on with theirs; with CLOEXEC nothing is closed yet. */
+    if ((flags & (int)(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) == 0 && first <= last)
+        pdm_descriptor_closed_range(first, last);
+    return pdm_real.close_range(first, last, flags);
+}
+
+PDM_HOOK(void, closefrom, (int first))
+{
+    pdm_descriptor_closed_range(first > 0 ? (unsigned int)first : 0, UINT_MAX);
+    pdm_real.closefrom(first);
+}
+
+/* --- copied --- */
+
+static int copied(int from, int to)
+{
+    if (to >= 0)
+        pdm_descriptor_copied(from, to);
+    return to;
+}
+
+PDM_HOOK(int, dup, (int fd))
+{
+    return copied(fd, pdm_real.dup(fd));
+}
+
+PDM_HOOK(int, dup2, (int from, int to))
+{
+    return copied(from, pdm_real.dup2(from, to));
+}
+PDM_HOOK_ALIAS(__dup2, dup2);
+
+PDM_HOOK(int, dup3, (int from, int to, int flags))
+{
+    return copied(from, pdm_real.dup3(from, to, flags));
+}
+
+PDM_HOOK(int, fcntl, (int fd, int command, ...))
+{
+    va_list args;
+
+    va_start(args, command);
+    void *arg = va_arg(args, void *);
+    va_end(args);
+    int result = pdm_real.fcntl(fd, command, arg);
+
+    return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? copied(fd, result) : result;
+}
+PDM_HOOK_ALIAS(fcntl64, fcntl);
+PDM_HOOK_ALIAS(__fcntl, fcntl);
+
+/* --- moved --- */
+
+PDM_HOOK(int, bind, (int fd, const struct sockaddr *addr, socklen_t len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    int result = pdm_real.bind(fd, addr, len);
+
+    if (d != NULL && result == 0)
+        pdm_descriptor_clear(d, PDM_FD_BOUND_PORT | PDM_FD_BOUND_ADDR);
+    return result;
+}
+
+PDM_HOOK(int, connect, (int fd, const struct sockaddr *addr, socklen_t len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+
+    /* Before the call: no option for the old peer may go to the new one. */
+    if (d != NULL)
+        pdm_descriptor_moved(d);
+    int result = pdm_real.connect(fd, addr, len);
+
+    if (d != NULL && result == 0 && addr->sa_family != AF_UNSPEC)
+        pdm_descriptor_set(d, PDM_FD_CONNECTED);
+    return result;
+}
+PDM_HOOK_ALIAS(__connect, connect);
+
+/* --- socket options --- */
+
+PDM_HOOK(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+
+    if (d != NULL && pdm_options_intercept(d, level, name, value, len))
+        return 0;
+    int result = pdm_real.setsockopt(fd, level, name, value, len);
+
+    if (d != NULL && result == 0)
+        pdm_options_noted(fd, d, level, name, value, len);
+    return result;
+}
+
+PDM_HOOK(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    int result = pdm_real.getsockopt(fd, level, name, value, len);
+
+    if (d != NULL && result == 0)
+        pdm_options_hide(d, level, name, value, *len);
+    return result;
+}
+
+PDM_HOOK(int, ioctl, (int fd, unsigned long request, ...))
+{
+    va_list args;
+
+    va_start(args, request);
+    void *arg = va_arg(args, void *);
+    va_end(args);
+    if (request == SIOCGSTAMP || request == SIOCGSTAMPNS) {
+        struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+
+        if (d != NULL)
+            return pdm_options_stamp_asked(fd, d, request, arg);
+    }
+    return pdm_real.ioctl(fd, request, arg);
+}

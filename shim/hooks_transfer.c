@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The calls that carry data. Each asks whether the descriptor is ours, and if not, is the plain
+ * call. */
+#undef _FORTIFY_SOURCE
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "shim/hook.h"
+#include "shim/real.h"
+#include "shim/receive.h"
+#include "shim/descriptor.h"
+#include "shim/send.h"
+
+void __chk_fail(void) __attribute__((noreturn));
+
+/* --- sending --- */
+
+static bool send_one(int fd, struct pdm_descriptor *d, const void *buf, size_t len, int flags,
+                     const struct sockaddr *to, socklen_t to_len, ssize_t *result)
+{
+    struct iovec iov = {(void *)(uintptr_t)buf, len};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (to != NULL) {
+        msg.msg_name = (void *)(uintptr_t)to;
+        msg.msg_namelen = to_len;
+    }
+    return pdm_send(fd, d, &msg, flags, result);
+}
+
+PDM_HOOK(ssize_t, sendto,
+         (int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
+          socklen_t to_len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    ssize_t result;
+
+    if (d != NULL && send_one(fd, d, buf, len, flags, to, to_len, &result))
+        return result;
+    return pdm_real.sendto(fd, buf, len, flags, to, to_len);
+}
+
+PDM_HOOK(ssize_t, send, (int fd, const void *buf, size_t len, int flags))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    ssize_t result;
+
+    if (d != NULL && send_one(fd, d, buf, len, flags, NULL, 0, &result))
+        return result;
+    return pdm_real.send(fd, buf, len, flags);
+}
+PDM_HOOK_ALIAS(__send, send);
+
+PDM_HOOK(ssize_t, write, (int fd, const void *buf, size_t len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_known(fd);
+    ssize_t result;
+
+    if (d != NULL && send_one(fd, d, buf, len, 0, NULL, 0, &result))
+        return result;
+    return pdm_real.write(fd, buf, len);
+}
+PDM_HOOK_ALIAS(__write, write);
+
+/* Vectors that writev() and sendmsg() treat differently are left to writev(). */
+static bool is_ordinary(const struct iovec *iov, int count)
+{
+    size_t len = 0;
+
+    if (iov == NULL || count <= 0 || count > IOV_MAX)
+        return false;
+    for (int i = 0; i < count; i++)
+        len |= iov[i].iov_len;
+    return len != 0 && len <= SSIZE_MAX;
+}
+
+PDM_HOOK(ssize_t, writev, (int fd, const struct iovec *iov, int count))
+{
+    struct pdm_descriptor *d = pdm_descriptor_known(fd);
+    ssize_t result;
+
+    if (d != NULL && is_ordinary(iov, count)) {
+        struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                             .msg_iovlen = (size_t)count};
+
+        if (pdm_send(fd, d, &msg, 0, &result))
+            return result;
+    }
+    return pdm_real.writev(fd, iov, count);
+}
+
+/* Descriptors handed to another process leave without receive options of ours. */
+static void release_passed(const struct msghdr *msg)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL;
+         c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0))
+            continue;
+        for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+            int fd;
+
+            __builtin_memcpy(&fd, CMSG_DATA(c) + at, sizeof fd);
+            pdm_descriptor_release(fd, true);
+        }
+    }
+}
+
+PDM_HOOK(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    ssize_t result;
+
+    if (d != NULL && msg != NULL && msg->msg_iovlen <= IOV_MAX &&
+        pdm_send(fd, d, msg, flags, &result))
+        return result;
+    if (d == NULL && msg != NULL && msg->msg_control != NULL)
+        release_passed(msg);
+    return pdm_real.sendmsg(fd, msg, flags);
+}
+
+PDM_HOOK(int, sendmmsg, (int fd, struct mmsghdr *vec, unsigned int vlen, int flags))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    int result;
+
+    if (d != NULL && vec != NULL && pdm_send_many(fd, d, vec, vlen, flags, &result))
+        return result;
+    for (unsigned int i = 0; d == NULL && vec != NULL && i < vlen; i++)
+        if (vec[i].msg_hdr.msg_control != NULL)
+            release_passed(&vec[i].msg_hdr);
+    return pdm_real.sendmmsg(fd, vec, vlen, flags);
+}
+PDM_HOOK_ALIAS(__sendmmsg, sendmmsg);
+
+/* --- receiving --- */
+
+static bool receive_one(int fd, struct pdm_descriptor *d, void *buf, size_t len, int flags,
+                        struct sockaddr *from, socklen_t *from_len, ssize_t *result)
+{
+    struct iovec iov = {buf, len};
+
+    return pdm_receive_plain(fd, d, &iov, 1, flags, from, from_len, result);
+}
+
+PDM_HOOK(ssize_t, recvfrom,
+         (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    struct sockaddr_storage name;
+    socklen_t name_len = sizeof name;
+    ssize_t result;
+
+    if (d == NULL)
+        return pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
+    if (receive_one(fd, d, buf, len, flags, from, from_len, &result))
+        return result;
+    if (from != NULL || (flags & MSG_ERRQUEUE) != 0) {
+        result = pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
+        if (result >= 0 && from != NULL)
+            pdm_received_from(fd, d, from, *from_len);
+    } else {
+        result = pdm_real.recvfrom(fd, buf, len, flags, (struct sockaddr *)&name, &name_len);
+        if (result >= 0)
+            pdm_received_from(fd, d, (struct sockaddr *)&name, name_len);
+    }
+    return result;
+}
+
+PDM_HOOK(ssize_t, recv, (int fd, void *buf, size_t len, int flags))
+{
+    return hook_recvfrom(fd, buf, len, flags, NULL, NULL);
+}
+PDM_HOOK_ALIAS(__recv, recv);
+
+PDM_HOOK(ssize_t, read, (int fd, void *buf, size_t len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_known(fd);
+
+    /* read() of nothing takes no datagram; recv() of nothing does. */
+    if (d == NULL || len == 0 || len > SSIZE_MAX)
+        return pdm_real.read(fd, buf, len);
+    ssize_t result = hook_recvfrom(fd, buf, len, 0, NULL, NULL);
+
+    if (result < 0 && (pdm_descriptor_flags(d) & PDM_FD_UDP6) == 0)
+        return pdm_real.read(fd, buf, len);
+    return result;
+}
+PDM_HOOK_ALIAS(__read, read);
+
+PDM_HOOK(ssize_t, readv, (int fd, const struct iovec *iov, int count))
+{
+    struct pdm_descriptor *d = pdm_descriptor_known(fd);
+    ssize_t result;
+
+    if (d != NULL && is_ordinary(iov, count) &&
+        pdm_receive_plain(fd, d, iov, (size_t)count, 0, NULL, NULL, &result))
+        return result;
+    return pdm_real.readv(fd, iov, count);
+}
+
+PDM_HOOK(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    ssize_t result;
+
+    if (d == NULL || msg == NULL)
+        return pdm_real.recvmsg(fd, msg, flags);
+    if (pdm_receive(fd, d, msg, flags, &result))
+        return result;
+    result = pdm_real.recvmsg(fd, msg, flags);
+    if (result >= 0 && msg->msg_name != NULL)
+        pdm_received_from(fd, d, msg->msg_name, msg->msg_namelen);
+    return result;
+}
+
+PDM_HOOK(int, recvmmsg,
+         (int fd, struct mmsghdr *vec, unsigned int vlen, int flags, struct timespec *timeout))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    int result;
+
+    if (d == NULL || vec == NULL)
+        return pdm_real.recvmmsg(fd, vec, vlen, flags, timeout);
+    if (pdm_receive_many(fd, d, vec, vlen, flags, timeout, &result))
+        return result;
+    result = pdm_real.recvmmsg(fd, vec, vlen, flags, timeout);
+    for (int i = 0; i < result; i++)
+        if (vec[i].msg_hdr.msg_name != NULL)
+            pdm_received_from(fd, d, vec[i].msg_hdr.msg_name, vec[i].msg_hdr.msg_namelen);
+    return result;
+}
+
+/* --- what _FORTIFY_SOURCE makes of them --- */
+
+PDM_HOOK(ssize_t, __read_chk, (int fd, void *buf, size_t len, size_t room))
+{
+    if (len > room)
+        __chk_fail();
+    return hook_read(fd, buf, len);
+}
+
+PDM_HOOK(ssize_t, __recv_chk, (int fd, void *buf, size_t len, size_t room, int flags))
+{
+    if (len > room)
+        __chk_fail();
+    return hook_recvfrom(fd, buf, len, flags, NULL, NULL);
+}
+
+PDM_HOOK(ssize_t, __recvfrom_chk,
+         (int fd, void *buf, size_t len, size_t room, int flags, struct sockaddr *from,
+          socklen_t *from_len))
+{
+    if (len > room)
+        __chk_fail();
+    return hook_recvfrom(fd, buf, len, flags, from, from_len);
+}

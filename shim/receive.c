@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The receiving side of the data path. */
+#include "shim/receive.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "shim/agent.h"
+#include "shim/control.h"
+#include "shim/options.h"
+#include "shim/peer.h"
+#include "shim/process.h"
+#include "shim/real.h"
+#include "shim/sys.h"
+
+#define CONTROL 3072      /* room for the largest Destination Options header and all else */
+#define BATCH 32          /* datagrams of one recvmmsg at once */
+#define BATCH_CONTROL 512 /* octets of control for one of them */
+#define STAMPING_NS (50 * PDM_NSEC_PER_MSEC) /* until a host that stamped nothing stamps all */
+
+/* --- receive times --- */
+
+/* CLOCK_REALTIME - CLOCK_MONOTONIC at the last read, to notice when one of them was set. */
+static _Atomic int64_t last_offset;
+
+struct now {
+    int64_t realtime, monotonic;
+    bool steady; /* no clock was set since the last read */
+};
+
+static struct now read_clocks(void)
+{
+    struct now now = {.realtime = pdm_clock(CLOCK_REALTIME),
+                      .monotonic = pdm_clock(CLOCK_MONOTONIC)};
+    int64_t offset = now.realtime - now.monotonic;
+    int64_t before = atomic_exchange_explicit(&last_offset, offset, memory_order_relaxed);
+    int64_t moved = offset - before;
+
+    now.steady = before == 0 || (moved <= PDM_CLOCK_STEP_NS && moved >= -PDM_CLOCK_STEP_NS);
+    return now;
+}
+
+/*
+ * A stamp is the kernel's own only if stamping was on when the packet came; else the kernel invents
+ * one when it is read. Proof is a stamp later than all that may be invented and earlier than this
+ * read; or that the queue was seen empty: what came later was stamped.
+ */
+static bool settle(int fd, struct pdm_descriptor *d, int64_t stamp, int64_t entered,
+                   const struct now *now)
+{
+    int64_t unproven = atomic_load_explicit(&d->unproven, memory_order_relaxed);
+    bool proven = stamp > unproven && stamp < entered;
+    bool ripe = pdm_mode() == PDM_MODE_AGENT || now->realtime - unproven > STAMPING_NS;
+
+    if (proven || (ripe && pdm_options_nothing_queued(fd)))
+        pdm_descriptor_set(d, PDM_FD_SETTLED);
+    else if (pdm_mode() == PDM_MODE_AGENT)
+        atomic_store_explicit(&d->unproven, now->realtime, memory_order_relaxed);
+    return proven;
+}
+
+/* --- what was received --- */
+
+/* One received packet, and when its receive call began. */
+struct incoming {
+    struct msghdr *msg; /* as the kernel filled it, control messages of ours included */
+    int64_t entered;    /* CLOCK_REALTIME; 0: the socket was settled */
+    bool peeked;
+};
+
+static enum pdm_counter counter_of(enum pdm_found_status status)
+{
+    return status == PDM_BAD_VERSION ? PDM_COUNTER_bad_version
+           : status == PDM_REPEATED  ? PDM_COUNTER_repeated
+                                     : PDM_COUNTER_malformed;
+}
+
+static struct pdm_flow_entry *flow_of(int fd, struct pdm_descriptor *d,
+                                      const struct pdm_control_received *control,
+                                      const struct msghdr *msg, int64_t now)
+{
+    uint32_t flags = pdm_descriptor_flags(d);
+    const struct sockaddr_in6 *peer = pdm_peer_of(msg->msg_name, msg->msg_namelen);
+    uint8_t local[PDM_ADDR_LEN];
+
+    if ((flags & PDM_FD_CONNECTED) != 0)
+        return pdm_peer_connected(fd, d, now);
+    if (peer == NULL || pdm_peer_unnamed(d, peer) || !pdm_descriptor_local(fd, d))
+        return NULL;
+    if ((pdm_descriptor_flags(d) & PDM_FD_BOUND_ADDR) != 0)
+        pdm_peer_local(d, local);
+    else if (control->has_destination)
+        memcpy(local, control->destination, sizeof local);
+    else
+        return NULL;
+    return pdm_addr_takes_part(local) ? pdm_peer_flow(d, local, peer, now) : NULL;
+}
+
+static void receive_option(struct pdm_flow_entry *e, const struct pdm_found *found, int64_t at,
+                           bool stamped, int64_t now)
+{
+    struct pdm_sample sample;
+    enum pdm_receive_status status = pdm_flow_receive(&e->flow, found, at, stamped, &sample);
+
+    if (status == PDM_UNKNOWN_KRI && pdm_agent_search(e, found->option, now))
+        status = pdm_flow_receive(&e->flow, found, at, stamped, &sample);
+    if (status == PDM_UNKNOWN_KRI)
+        pdm_count(&e->flow.slot->counter[PDM_COUNTER_auth_failures], 1);
+    if (sample.overlapped)
+        e->last_overlapped = sample.server;
+}
+
+static void account(struct pdm_flow_entry *e, const struct pdm_control_received *control,
+                    int64_t at, bool stamped, int64_t now)
+{
+    struct pdm_found found;
+    enum pdm_found_status status = control->twice
+                                       ? PDM_REPEATED
+                                       : pdm_header_find(control->dstopts, control->dstopts_len,
+                                                         pdm_policy_settings().option_type, &found);
+
+    if (status == PDM_ABSENT || !pdm_peer_open(e, now))
+        return;
+    atomic_store_explicit(&e->flow.slot->active, now, memory_order_relaxed);
+    if (status == PDM_FOUND)
+        receive_option(e, &found, at, stamped, now);
+    else
+        pdm_count(&e->flow.slot->counter[counter_of(status)], 1);
+}
+
+/* Whether the packet's stamp is the kernel's receive time. On a socket not settled yet, settles it
+ * if it can. */
+static bool has_true_stamp(int fd, struct pdm_descriptor *d, const struct incoming *in,
+                           const struct pdm_control_received *control, const struct now *now)
+{
+    if (!control->has_stamp) {
+        /* Another process that has this socket, or a program run from this one, switched ours off.
+         */
+        if ((pdm_descriptor_flags(d) & PDM_FD_ITS_SIOCGSTAMP) == 0)
+            pdm_descriptor_clear(d, PDM_FD_OURS);
+        return false;
+    }
+    if (in->entered != 0 && !settle(fd, d, control->stamp, in->entered, now))
+        return false;
+    return now->steady && control->stamp <= now->realtime;
+}
+
+/* Gives a packet's option to its flow; one that was only peeked at tells of its stamp alone. */
+static void take_in(int fd, struct pdm_descriptor *d, const struct incoming *in)
+{
+    struct pdm_control_received control = pdm_control_read(in->msg);
+
+    if (control.has_stamp && !in->peeked)
+        atomic_store_explicit(&d->last_stamp, control.stamp, memory_order_relaxed);
+    if (control.dstopts == NULL && in->entered == 0 && control.has_stamp)
+        return;
+    struct now now = read_clocks();
+    bool stamped = has_true_stamp(fd, d, in, &control, &now);
+
+    if (control.dstopts == NULL || in->peeked)
+        return;
+    struct pdm_flow_entry *e = flow_of(fd, d, &control, in->msg, now.monotonic);
+
+    if (e == NULL)
+        return;
+    account(e, &control, now.monotonic - (now.realtime - control.stamp), stamped, now.monotonic);
+    pdm_flow_release(e);
+}
+
+/* --- the program's call --- */
+
+static uint32_t hidden(uint32_t flags)
+{
+    uint32_t hide = 0;
+
+    if ((flags & PDM_FD_ITS_DSTOPTS) == 0)
+        hide |= PDM_FD_OUR_DSTOPTS;
+    if ((flags & PDM_FD_ITS_STAMP) == 0)
+        hide |= PDM_FD_OUR_STAMP;
+    if ((flags & PDM_FD_ITS_PKTINFO) == 0)
+        hide |= PDM_FD_OUR_PKTINFO;
+    return hide;
+}
+
+static int64_t entry_time(const struct pdm_descriptor *d)
+{
+    return (pdm_descriptor_flags(d) & PDM_FD_SETTLED) != 0 ? 0 : pdm_clock(CLOCK_REALTIME);
+}
+
+/* Whether the shim reads along on D, or should from now on. */
+static bool reads_along(int fd, struct pdm_descriptor *d)
+{
+    uint32_t flags = pdm_descriptor_flags(d);
+
+    if ((flags & PDM_FD_HANDED_ON) != 0)
+        return false;
+    if ((flags & PDM_FD_OURS) == 0)
+        return false;
+    return pdm_options_missing(d) == 0 || pdm_options_enable(fd, d);
+}
+
+/* A message of ours for the program's: its own buffers, our control and, if it gave none, our name.
+ */
+static void borrow(struct msghdr *ours, const struct msghdr *its, struct sockaddr_storage *name,
+                   uint8_t *control, size_t cap)
+{
+    *ours = *its;
+    if (its->msg_name == NULL || its->msg_namelen < sizeof(struct sockaddr_in6)) {
+        ours->msg_name = name;
+        ours->msg_namelen = sizeof *name;
+    }
+    ours->msg_control = control;
+    ours->msg_controllen = cap;
+}
+
+/* Gives the program's message what the kernel would have put into it. */
+static void give_back(struct msghdr *its, struct msghdr *ours, uint32_t flags)
+{
+    if (its->msg_name != NULL) {
+        if (ours->msg_name != its->msg_name) {
+            size_t len =
+                its->msg_namelen < ours->msg_namelen ? its->msg_namelen : ours->msg_namelen;
+
+            memcpy(its->msg_name, ours->msg_name, len);
+        }
+        its->msg_namelen = ours->msg_namelen;
+    }
+    its->msg_flags = ours->msg_flags;
+    its->msg_controllen = pdm_control_deliver(ours, hidden(flags), its->msg_control,
+                                              its->msg_controllen, &its->msg_flags);
+}
+
+/* The end of a receive call of RESULT. False: ENOTSOCK, so the descriptor is something else now. */
+static bool ended(struct pdm_descriptor *d, ssize_t result, int saved)
+{
+    if (result >= 0 || errno != ENOTSOCK)
+        return true;
+    pdm_descriptor_clear(d, UINT32_MAX);
+    errno = saved;
+    return false;
+}
+
+/* After a receive call that succeeded: the packet to its flow, the rest to the program. */
+static void finish(int fd, struct pdm_descriptor *d, struct incoming *in, struct msghdr *its,
+                   int flags)
+{
+    uint32_t state = pdm_descriptor_flags(d);
+
+    in->peeked = (flags & MSG_PEEK) != 0;
+    if ((flags & MSG_ERRQUEUE) == 0 && (!in->peeked || in->entered != 0))
+        take_in(fd, d, in);
+    give_back(its, in->msg, state);
+}
+
+bool pdm_receive(int fd, struct pdm_descriptor *d, struct msghdr *msg, int flags, ssize_t *result)
+{
+    _Alignas(struct cmsghdr) uint8_t control[CONTROL];
+    struct sockaddr_storage name;
+    struct msghdr ours;
+    int saved = errno;
+    bool along = reads_along(fd, d);
+
+    errno = saved;
+    if (!along)
+        return false;
+    struct incoming in = {.msg = &ours, .entered = entry_time(d)};
+
+    borrow(&ours, msg, &name, control, sizeof control);
+    *result = pdm_real.recvmsg(fd, &ours, flags);
+    if (!ended(d, *result, saved))
+        return false;
+    if (*result < 0)
+        return true;
+    saved = errno;
+    finish(fd, d, &in, msg, flags);
+    errno = saved;
+    return true;
+}
+
+bool pdm_receive_plain(int fd, struct pdm_descriptor *d, const struct iovec *iov, size_t count,
+                       int flags, struct sockaddr *name, socklen_t *name_len, ssize_t *result)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count};
+
+    if ((name != NULL && name_len == NULL) || (flags & MSG_ERRQUEUE) != 0)
+        return false;
+    if (name != NULL) {
+        msg.msg_name = name;
+        msg.msg_namelen = *name_len;
+    }
+    if (!pdm_receive(fd, d, &msg, flags, result))
+        return false;
+    if (*result >= 0 && name != NULL)
+        *name_len = msg.msg_namelen;
+    return true;
+}
+
+/* One batch of a recvmmsg. False: the program's own call must be made. */
+static bool receive_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int count,
+                          int flags, struct timespec *timeout, int *result)
+{
+    _Alignas(struct cmsghdr) uint8_t control[BATCH][BATCH_CONTROL];
+    struct sockaddr_storage name[BATCH];
+    struct mmsghdr ours[BATCH];
+    int64_t entered = entry_time(d);
+    int saved = errno;
+
+    for (unsigned int i = 0; i < count; i++)
+        borrow(&ours[i].msg_hdr, &vec[i].msg_hdr, &name[i], control[i], sizeof control[i]);
+    *result = pdm_real.recvmmsg(fd, ours, count, flags, timeout);
+    if (!ended(d, *result, saved))
+        return false;
+    saved = errno;
+    for (int i = 0; i < *result; i++) {
+        struct incoming in = {.msg = &ours[i].msg_hdr, .entered = entered};
+
+        vec[i].msg_len = ours[i].msg_len;
+        finish(fd, d, &in, &vec[i].msg_hdr, flags);
+    }
+    errno = saved;
+    return true;
+}
+
+bool pdm_receive_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int vlen,
+                      int flags, struct timespec *timeout, int *result)
+{
+    unsigned int done = 0;
+    int saved = errno;
+    bool along = reads_along(fd, d);
+
+    errno = saved;
+    if (!along || vlen == 0)
+        return false;
+    if (vlen > UIO_MAXIOV)
+        vlen = UIO_MAXIOV; /* as the kernel does */
+    for (;;) {
+        unsigned int count = vlen - done < BATCH ? vlen - done : BATCH;
+        int got;
+
+        if (!receive_batch(fd, d, vec + done, count, flags, timeout, &got))
+            return false;
+        if (got < 0) {
+            *result = done > 0 ? (int)done : -1;
+            if (done > 0)
+                errno = saved;
+            return true;
+        }
+        done += (unsigned int)got;
+        if ((unsigned int)got < count || done == vlen)
+            break;
+        /* The rest of what one call would do: it waits for the first datagram alone. */
+        if ((flags & MSG_WAITFORONE) != 0)
+            flags |= MSG_DONTWAIT;
+        if (timeout != NULL && timeout->tv_sec == 0 && timeout->tv_nsec == 0)
+            break;
+    }
+    *result = (int)done;
+    return true;
+}
+
+void pdm_received_from(int fd, struct pdm_descriptor *d, const struct sockaddr *name,
+                       socklen_t name_len)
+{
+    uint32_t flags = pdm_descriptor_flags(d);
+    const struct sockaddr_in6 *peer = pdm_peer_of(name, name_len);
+    int saved = errno;
+
+    if ((flags & (PDM_FD_OURS | PDM_FD_HANDED_ON)) != 0)
+        return;
+    if ((flags & PDM_FD_CONNECTED) != 0) {
+        if (pdm_peer_unnamed_own(d))
+            return;
+        struct pdm_flow_entry *e = pdm_peer_connected(fd, d, pdm_clock(CLOCK_MONOTONIC));
+
+        if (e != NULL) {
+            pdm_flow_release(e);
+            pdm_options_enable(fd, d);
+        }
+    } else if (peer != NULL && !pdm_peer_unnamed(d, peer) &&
+               pdm_peer_named(d, NULL, peer->sin6_addr.s6_addr, pdm_clock(CLOCK_MONOTONIC))) {
+        pdm_options_enable(fd, d);
+    }
+    errno = saved;
+}

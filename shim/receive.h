@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The receiving side of the data path: the program's receive call, made with a control buffer of
+ * ours, from which the program gets what it would have got, and its flow what came for it.
+ */
+#ifndef PDM_SHIM_RECEIVE_H
+#define PDM_SHIM_RECEIVE_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "shim/descriptor.h"
+
+/* True: done, as for pdm_send(). False: nothing was received; the caller makes the program's call.
+ */
+bool pdm_receive(int fd, struct pdm_descriptor *d, struct msghdr *msg, int flags, ssize_t *result);
+/* For calls without control messages: NAME and *NAME_LEN as recvfrom() has them, or NULL. */
+bool pdm_receive_plain(int fd, struct pdm_descriptor *d, const struct iovec *iov, size_t count,
+                       int flags, struct sockaddr *name, socklen_t *name_len, ssize_t *result);
+bool pdm_receive_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int vlen,
+                      int flags, struct timespec *timeout, int *result);
+/* After the program's own call, on a socket that the shim does not read along on yet: was it a
+ * named peer? */
+void pdm_received_from(int fd, struct pdm_descriptor *d, const struct sockaddr *name,
+                       socklen_t name_len);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sending side of the data path. */
+#include "shim/send.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+
+#include "shim/agent.h"
+#include "shim/control.h"
+#include "shim/options.h"
+#include "shim/peer.h"
+#include "shim/process.h"
+#include "shim/real.h"
+#include "shim/route.h"
+#include "shim/sys.h"
+
+#define BATCH 8           /* datagrams of one sendmmsg under way at once */
+#define BATCH_CONTROL 192 /* octets of control for one of them */
+#define IPV6_UDP_HEADERS 48
+#define MTU_MARGIN 16 /* with IPV6_DONTFRAG the kernel refuses a few octets early */
+#define NO_ATTACH_NS                                                                               \
+    PDM_NSEC_PER_SEC /* after the kernel refused an option for want of CAP_NET_RAW */
+
+static const uint32_t cannot_attach =
+    PDM_FD_STICKY_OTHER | PDM_FD_CORKED | PDM_FD_MORE | PDM_FD_SEGMENTS;
+
+static _Atomic int64_t unprivileged_until;
+
+bool pdm_send_unprivileged(int64_t now)
+{
+    return now < atomic_load_explicit(&unprivileged_until, memory_order_relaxed);
+}
+
+/* A datagram on its way out. */
+struct outgoing {
+    const struct msghdr *own;        /* as the program gave it */
+    struct msghdr msg;               /* as it is sent */
+    const struct sockaddr_in6 *peer; /* NULL: the socket's own */
+    uint8_t source[PDM_ADDR_LEN];
+    bool force_source; /* by IPV6_PKTINFO, so that the tuple is right */
+};
+
+static size_t payload_of(const struct msghdr *msg)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < msg->msg_iovlen; i++)
+        if (__builtin_add_overflow(len, msg->msg_iov[i].iov_len, &len))
+            return SIZE_MAX;
+    return len;
+}
+
+/* The header for OPTION: alone, or with the program's own options in it. Its length, or 0. */
+static size_t make_header(int fd, const struct pdm_descriptor *d,
+                          const struct pdm_control_found *own, enum pdm_format format,
+                          const uint8_t *option, uint8_t out[PDM_MERGED_MAX])
+{
+    uint8_t sticky[PDM_MERGED_MAX];
+    socklen_t len = sizeof sticky;
+
+    if (own->dstopts != NULL) {
+        struct cmsghdr c;
+
+        memcpy(&c, own->dstopts, sizeof c);
+        return pdm_header_merge((const uint8_t *)own->dstopts + CMSG_LEN(0),
+                                c.cmsg_len - CMSG_LEN(0), format, option, out, PDM_MERGED_MAX);
+    }
+    if ((pdm_descriptor_flags(d) & PDM_FD_STICKY_DSTOPTS) == 0)
+        return pdm_header_wrap(format, option, out);
+    /* A program's sticky header is replaced by ours for this datagram: it goes into it. */
+    if (pdm_sys(SYS_getsockopt, fd, IPPROTO_IPV6, IPV6_DSTOPTS, (long)sticky, (long)&len, 0) != 0)
+        return 0;
+    return pdm_header_merge(sticky, len, format, option, out, PDM_MERGED_MAX);
+}
+
+/* The source of a datagram from an unconnected socket. */
+static bool choose_source(int fd, struct pdm_descriptor *d, struct outgoing *o,
+                          const struct pdm_control_found *own, int64_t now, uint32_t *mtu)
+{
+    struct in6_pktinfo info;
+    struct pdm_route route;
+
+    if (!pdm_descriptor_local(fd, d))
+        return false; /* the kernel gives it a port with this very send */
+    if (own->pktinfo != NULL) {
+        memcpy(&info, own->pktinfo, sizeof info);
+        memcpy(o->source, &info.ipi6_addr, sizeof o->source);
+        return pdm_addr_takes_part(o->source);
+    }
+    if ((pdm_descriptor_flags(d) & PDM_FD_BOUND_ADDR) != 0) {
+        pdm_peer_local(d, o->source);
+        return true;
+    }
+    if ((pdm_descriptor_flags(d) & PDM_FD_ODD_ROUTE) != 0 ||
+        !pdm_peer_named(d, NULL, o->peer->sin6_addr.s6_addr, now) ||
+        !pdm_route_to(o->peer, now, &route))
+        return false;
+    memcpy(o->source, route.source, sizeof o->source);
+    *mtu = route.mtu;
+    o->force_source = true;
+    return true;
+}
+
+static struct pdm_flow_entry *find_unconnected(int fd, struct pdm_descriptor *d, struct outgoing *o,
+                                               const struct pdm_control_found *own, int64_t now)
+{
+    uint32_t mtu = 0;
+    struct pdm_route route;
+
+    if (!pdm_policy_ready(now) || !choose_source(fd, d, o, own, now, &mtu))
+        return NULL;
+    struct pdm_flow_entry *e = pdm_peer_flow(d, o->source, o->peer, now);
+
+    if (e != NULL && mtu != 0)
+        e->mtu = mtu;
+    else if (e != NULL && e->mtu == 0 && pdm_route_to(o->peer, now, &route))
+        e->mtu = route.mtu;
+    return e;
+}
+
+static bool fits(const struct pdm_flow_entry *e, size_t payload)
+{
+    size_t more = IPV6_UDP_HEADERS + MTU_MARGIN + pdm_formats[e->flow.format].header_len;
+
+    return e->mtu > more && payload <= e->mtu - more;
+}
+
+/* The option for this datagram in the locked flow E; renews its lease if that is used up. */
+static bool build_option(struct pdm_flow_entry *e, int64_t now, uint32_t pointer,
+                         uint8_t option[static PDM_OPTION_MAX])
+{
+    uint8_t type = pdm_policy_settings().option_type;
+    enum pdm_attach_status s = pdm_flow_attach(&e->flow, pdm_guard(), type, now, pointer, option);
+
+    if (s == PDM_ATTACH_NO_LEASE && pdm_agent_renew(e, now))
+        s = pdm_flow_attach(&e->flow, pdm_guard(), type, now, pointer, option);
+    return s == PDM_ATTACHED;
+}
+
+/* Everything under the flow's lock: counts the send, builds the option. */
+static bool attach(struct pdm_flow_entry *e, uint32_t flags, size_t payload, bool usable,
+                   int64_t now, enum pdm_format *format, uint8_t option[static PDM_OPTION_MAX])
+{
+    bool ok = false;
+
+    if (pdm_peer_open(e, now)) {
+        uint32_t pointer = pdm_global_pointer_next(e->tuple.saddr);
+
+        pdm_count(&e->flow.slot->counter[PDM_COUNTER_sends], 1);
+        atomic_store_explicit(&e->flow.slot->active, now, memory_order_relaxed);
+        *format = e->flow.format;
+        ok = usable && (flags & cannot_attach) == 0 && fits(e, payload) &&
+             !pdm_send_unprivileged(now) && build_option(e, now, pointer, option);
+    }
+    pdm_flow_release(e);
+    return ok;
+}
+
+/* A receive option that is set before the first send finds its answer stamped. */
+static void prepare_answer(int fd, struct pdm_descriptor *d)
+{
+    if (pdm_options_missing(d) != 0 && (pdm_descriptor_flags(d) & PDM_FD_HANDED_ON) == 0)
+        pdm_options_enable(fd, d);
+}
+
+/* Makes O->MSG, with an option, from O->OWN. CONTROL holds its control messages. */
+static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int flags,
+                    uint8_t *control, size_t cap)
+{
+    uint8_t option[PDM_OPTION_MAX], header[PDM_MERGED_MAX];
+    uint32_t state = pdm_descriptor_flags(d);
+    size_t own_len = o->own->msg_control != NULL ? o->own->msg_controllen : 0, len;
+    enum pdm_format format;
+    struct pdm_flow_entry *e;
+
+    o->force_source = false;
+    o->peer = pdm_peer_of(o->own->msg_name, o->own->msg_namelen);
+    if (o->own->msg_name != NULL ? o->peer == NULL : (state & PDM_FD_CONNECTED) == 0)
+        return false;
+    if (o->peer != NULL && pdm_peer_unnamed(d, o->peer))
+        return false;
+    if (own_len > PDM_CONTROL_OWN_MAX)
+        return false;
+    struct pdm_control_found own = pdm_control_inspect(o->own->msg_control, own_len);
+    int64_t now = pdm_clock(CLOCK_MONOTONIC);
+
+    e = o->peer != NULL ? find_unconnected(fd, d, o, &own, now) : pdm_peer_connected(fd, d, now);
+    if (e == NULL)
+        return false;
+    prepare_answer(fd, d);
+    if (!attach(e, state, payload_of(o->own), own.usable && (flags & MSG_MORE) == 0, now, &format,
+                option))
+        return false;
+    len = make_header(fd, d, &own, format, option, header);
+    if (len == 0)
+        return false;
+    o->msg = *o->own;
+    o->msg.msg_control = control;
+    o->msg.msg_controllen = pdm_control_build(o->own->msg_control, own_len, header, len,
+                                              o->force_source ? o->source : NULL, control, cap);
+    return o->msg.msg_controllen != 0;
+}
+
+/* Whether the kernel's refusal may be of our option, so that the program's own call must be made.
+ */
+static bool ours_to_mend(struct pdm_descriptor *d, const struct outgoing *o, int error)
+{
+    switch (error) {
+    case EPERM:
+        atomic_store_explicit(&unprivileged_until, pdm_clock(CLOCK_MONOTONIC) + NO_ATTACH_NS,
+                              memory_order_relaxed);
+        return true;
+    case EINVAL:
+        if (o->force_source)
+            pdm_route_drop(o->peer);
+        return true;
+    case EMSGSIZE:
+    case ENOBUFS:
+        return true;
+    case ENOTSOCK: /* closed and made anew unseen: no socket of ours any more */
+    case EBADF:
+        pdm_descriptor_clear(d, UINT32_MAX);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* MSG_MORE holds a datagram open: its options are those of the first part. */
+static void note_more(struct pdm_descriptor *d, int flags)
+{
+    if ((flags & MSG_MORE) != 0)
+        pdm_descriptor_set(d, PDM_FD_MORE);
+    else if ((pdm_descriptor_flags(d) & PDM_FD_MORE) != 0)
+        pdm_descriptor_clear(d, PDM_FD_MORE);
+}
+
+bool pdm_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg, int flags,
+              ssize_t *result)
+{
+    _Alignas(struct cmsghdr) uint8_t control[PDM_CONTROL_OUT];
+    struct outgoing o = {.own = msg};
+    int saved = errno;
+    bool ready = prepare(fd, d, &o, flags, control, sizeof control);
+
+    errno = saved;
+    note_more(d, flags);
+    if (!ready)
+        return false;
+    *result = pdm_real.sendmsg(fd, &o.msg, flags);
+    if (*result >= 0 || !ours_to_mend(d, &o, errno))
+        return true;
+    errno = saved;
+    return false;
+}
+
+/* Sends one batch. What the program shall see in *RESULT, or false if its own call must be made. */
+static bool send_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int count,
+                       int flags, int *result)
+{
+    _Alignas(struct cmsghdr) uint8_t control[BATCH][BATCH_CONTROL];
+    struct mmsghdr out[BATCH];
+    struct outgoing o[BATCH];
+    bool any = false;
+    int saved = errno;
+
+    for (unsigned int i = 0; i < count; i++) {
+        o[i] = (struct outgoing){.own = &vec[i].msg_hdr};
+        bool ready = prepare(fd, d, &o[i], flags, control[i], sizeof control[i]);
+
+        out[i].msg_hdr = ready ? o[i].msg : vec[i].msg_hdr;
+        any = any || ready;
+    }
+    errno = saved;
+    if (!any)
+        return false;
+    *result = pdm_real.sendmmsg(fd, out, count, flags);
+    if (*result < 0 && ours_to_mend(d, &o[0], errno)) {
+        errno = saved;
+        return false;
+    }
+    for (int i = 0; i < *result; i++)
+        vec[i].msg_len = out[i].msg_len;
+    return true;
+}
+
+/*
+ * Batches follow each other as long as each is sent whole: like the kernel, an error is the
+ * program's to see only if nothing was sent.
+ */
+bool pdm_send_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int vlen,
+                   int flags, int *result)
+{
+    bool held = (pdm_descriptor_flags(d) & PDM_FD_MORE) != 0 || (flags & MSG_MORE) != 0;
+    unsigned int done = 0;
+    int saved = errno;
+
+    if (vlen > UIO_MAXIOV)
+        vlen = UIO_MAXIOV; /* as the kernel does */
+    note_more(d, flags);
+    if (vlen == 0 || held)
+        return false;
+    while (done < vlen) {
+        unsigned int count = vlen - done < BATCH ? vlen - done : BATCH;
+        int sent = -1;
+
+        if (!send_batch(fd, d, vec + done, count, flags, &sent)) {
+            if (done == 0)
+                return false;
+            sent = pdm_real.sendmmsg(fd, vec + done, vlen - done, flags);
+            count = vlen - done;
+        }
+        if (sent < 0) {
+            *result = done > 0 ? (int)done : -1;
+            if (done > 0)
+                errno = saved;
+            return true;
+        }
+        done += (unsigned int)sent;
+        if ((unsigned int)sent < count)
+            break;
+    }
+    *result = (int)done;
+    return true;
+}
