@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Questions to the key agent: one connection for each, as the agent wants it. */
+#ifndef CLI_AGENT_CLIENT_H
+#define CLI_AGENT_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/cursor.h"
+#include "core/limits.h"
+#include "core/message.h"
+
+enum agent_result {
+    AGENT_ANSWERED,
+    AGENT_UNREACHABLE, /* nobody listens there, or it may not be asked */
+    AGENT_FAILED       /* no answer in time, or not a proper one */
+};
+
+struct agent_client {
+    const char *path;
+    uint8_t reply[PDM_MESSAGE_MAX];
+    struct pdm_reader body; /* of the last reply, behind its status */
+};
+
+/*
+ * PATH is the socket; NULL is where agents usually are: $PDMV2_AGENT, else
+ * $XDG_RUNTIME_DIR/pdmv2/agent.sock, else /run/pdmv2/agent.sock. False, and a line on standard
+ * error, if that name is too long for a socket.
+ */
+bool agent_client_init(struct agent_client *client, const char *path);
+/* The three below print a line on standard error unless they return AGENT_ANSWERED. */
+enum agent_result agent_status(struct agent_client *client, struct pdm_status_reply *status);
+
+/* What to do with one record of a list: reads it from BODY, false to give up. */
+typedef bool agent_record(struct pdm_reader *body, void *context);
+/* Asks for all pages of a list (PDM_ASSOCIATIONS or PDM_FLOWS). */
+enum agent_result agent_list(struct agent_client *client, enum pdm_message_type type,
+                             agent_record *record, void *context);
+
+#endif

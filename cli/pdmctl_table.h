@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rows of text in columns as wide as their widest cell. */
+#ifndef CLI_PDMCTL_TABLE_H
+#define CLI_PDMCTL_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { TABLE_COLUMNS_MAX = 16 };
+
+struct table {
+    size_t columns;
+    size_t used; /* cells, the headings among them */
+    size_t cap;  /* cells that there is room for */
+    char **cells;
+    bool right[TABLE_COLUMNS_MAX]; /* numbers: aligned to the right */
+    bool failed;                   /* out of memory; what is added then is dropped */
+};
+
+/* HEADINGS of the columns; one that begins with '>' (not printed) is aligned to the right. */
+struct table table_new(const char *const *headings, size_t columns);
+/* Adds the next cell, row by row. */
+void table_add(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints all rows; false, and a line on standard error, if memory ran out. */
+bool table_print(const struct table *t);
+void table_free(struct table *t);
+
+#endif

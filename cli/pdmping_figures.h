@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Network and server delay of one reply: what one datagram changed in the library's figures. */
+#ifndef CLI_PDMPING_FIGURES_H
+#define CLI_PDMPING_FIGURES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/pdmv2.h"
+
+/* Why a figure is missing. */
+struct missing {
+    const char *token; /* for programs: never changes */
+    const char *text;  /* for people */
+};
+
+struct figure {
+    const struct missing *missing; /* NULL: there is one */
+    int64_t ns;
+    bool overlapped; /* a server delay with more than one probe under way: not in the mean */
+};
+
+struct figures {
+    struct figure network;
+    struct figure server;
+};
+
+/* Between BEFORE and AFTER exactly one datagram was received. */
+struct figures figures_between(const struct pdmv2_stats *before, const struct pdmv2_stats *after);
+/* Why a run has no figure at all: it got REPLIES, and STATS at its end. */
+const struct missing *figures_missing(const struct pdmv2_stats *stats, uint64_t replies);
+
+#endif
