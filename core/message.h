@@ -44,66 +44,124 @@ enum pdm_status {
     PDM_STATUS_REPLAY       /* a Kri of a generation that is past */
 };
 
-/* N(type, name) a number, B(name, length) octets */
-#define PDM_BODY_HELLO_REPLY(N, B) N(uint8_t, status) N(uint64_t, instance)
+/* N(type, name) a number, B(name, length) octets. One a line: */
+/* clang-format off */
+#define PDM_BODY_HELLO_REPLY(N, B)                                                                 \
+    N(uint8_t, status)                                                                             \
+    N(uint64_t, instance)
 
 #define PDM_OPEN_WANTS_LEASE 1 /* flag: this end will send */
 #define PDM_BODY_OPEN_REQUEST(N, B)                                                                \
-    B(tuple, PDM_TUPLE_LEN) /* as this end sends */ N(uint8_t, flags)
+    B(tuple, PDM_TUPLE_LEN) /* as this end sends */                                                \
+    N(uint8_t, flags)
 #define PDM_BODY_OPEN_REPLY(N, B)                                                                  \
     N(uint8_t, status)                                                                             \
-    N(uint64_t, instance) N(uint32_t, epoch) N(uint32_t, association) N(uint8_t, format)           \
-        N(uint16_t, kem) N(uint16_t, kdf) N(uint16_t, aead) N(uint32_t, slot) N(uint64_t, owner)   \
-            N(uint64_t, lease_first) N(uint32_t, lease_count) /* 0: none */                        \
-        N(uint64_t, peer_guess) B(own_secret, PDM_NH_MAX) B(peer_secret, PDM_NH_MAX)
+    N(uint64_t, instance)                                                                          \
+    N(uint32_t, epoch)                                                                             \
+    N(uint32_t, association)                                                                       \
+    N(uint8_t, format)                                                                             \
+    N(uint16_t, kem)                                                                               \
+    N(uint16_t, kdf)                                                                               \
+    N(uint16_t, aead)                                                                              \
+    N(uint32_t, slot)                                                                              \
+    N(uint64_t, owner)                                                                             \
+    N(uint64_t, lease_first)                                                                       \
+    N(uint32_t, lease_count) /* 0: none */                                                         \
+    N(uint64_t, peer_guess)                                                                        \
+    B(own_secret, PDM_NH_MAX)                                                                      \
+    B(peer_secret, PDM_NH_MAX)
 
 #define PDM_BODY_RENEW_REQUEST(N, B)                                                               \
     B(tuple, PDM_TUPLE_LEN)                                                                        \
-    N(uint64_t, instance) N(uint32_t, had) /* Kri in the last lease; 0: none */
+    N(uint64_t, instance)                                                                          \
+    N(uint32_t, had) /* Kri in the last lease; 0: none */
 #define PDM_BODY_RENEW_REPLY(N, B)                                                                 \
-    N(uint8_t, status) N(uint32_t, epoch) N(uint64_t, lease_first) N(uint32_t, lease_count)
+    N(uint8_t, status)                                                                             \
+    N(uint32_t, epoch)                                                                             \
+    N(uint64_t, lease_first)                                                                       \
+    N(uint32_t, lease_count)
 
 #define PDM_BODY_CLOSE_REQUEST(N, B)                                                               \
     B(tuple, PDM_TUPLE_LEN)                                                                        \
-    N(uint64_t, instance) N(uint32_t, slot) N(uint64_t, owner) N(uint64_t, unused_first)           \
-        N(uint32_t, unused_count)
+    N(uint64_t, instance)                                                                          \
+    N(uint32_t, slot)                                                                              \
+    N(uint64_t, owner)                                                                             \
+    N(uint64_t, unused_first)                                                                      \
+    N(uint32_t, unused_count)
 
 #define PDM_BODY_SEARCH_REQUEST(N, B)                                                              \
-    B(tuple, PDM_TUPLE_LEN)                                                                        \
-    /* as the peer sends */ N(uint64_t, instance) N(uint8_t, has_highest)                          \
-        N(uint64_t, highest) /* Kri that this end has seen */                                      \
-        B(option, PDM_OPTION_MAX)
-#define PDM_BODY_SEARCH_REPLY(N, B) N(uint8_t, status) N(uint64_t, kri)
+    B(tuple, PDM_TUPLE_LEN) /* as the peer sends */                                                \
+    N(uint64_t, instance)                                                                          \
+    N(uint8_t, has_highest)                                                                        \
+    N(uint64_t, highest) /* Kri that this end has seen */                                          \
+    B(option, PDM_OPTION_MAX)
+#define PDM_BODY_SEARCH_REPLY(N, B)                                                                \
+    N(uint8_t, status)                                                                             \
+    N(uint64_t, kri)
 
 #define PDM_BODY_STATUS_REPLY(N, B)                                                                \
     N(uint8_t, status)                                                                             \
-    N(uint64_t, instance) N(uint32_t, pid) N(uint64_t, uptime_ms) N(uint32_t, epoch)               \
-        N(uint32_t, associations) N(uint32_t, flows) N(uint32_t, flows_max) N(uint32_t, ledger)    \
-            N(uint32_t, ledger_max) N(uint64_t, requests) N(uint64_t, refused) N(uint64_t, leases) \
-                N(uint64_t, searches) N(uint64_t, searches_found)                                  \
-                    N(uint32_t, global_pointer_link_local) N(uint32_t, global_pointer_global)
+    N(uint64_t, instance)                                                                          \
+    N(uint32_t, pid)                                                                               \
+    N(uint64_t, uptime_ms)                                                                         \
+    N(uint32_t, epoch)                                                                             \
+    N(uint32_t, associations)                                                                      \
+    N(uint32_t, flows)                                                                             \
+    N(uint32_t, flows_max)                                                                         \
+    N(uint32_t, ledger)                                                                            \
+    N(uint32_t, ledger_max)                                                                        \
+    N(uint64_t, requests)                                                                          \
+    N(uint64_t, refused)                                                                           \
+    N(uint64_t, leases)                                                                            \
+    N(uint64_t, searches)                                                                          \
+    N(uint64_t, searches_found)                                                                    \
+    N(uint32_t, global_pointer_link_local)                                                         \
+    N(uint32_t, global_pointer_global)
 
 /* A page: how many records of the reply follow, and where the next page starts (0: this was the
  * last). */
-#define PDM_BODY_PAGE_REQUEST(N, B) N(uint32_t, start)
-#define PDM_BODY_PAGE_REPLY(N, B) N(uint8_t, status) N(uint16_t, records) N(uint32_t, next)
+#define PDM_BODY_PAGE_REQUEST(N, B)                                                                \
+    N(uint32_t, start)
+#define PDM_BODY_PAGE_REPLY(N, B)                                                                  \
+    N(uint8_t, status)                                                                             \
+    N(uint16_t, records)                                                                           \
+    N(uint32_t, next)
 
 #define PDM_BODY_ASSOCIATION(N, B)                                                                 \
     B(name, PDM_NAME_MAX)                                                                          \
-    N(uint32_t, association) N(uint8_t, format) N(uint16_t, aead) B(local, PDM_ADDR_LEN)           \
-        N(uint8_t, local_len) B(peer, PDM_ADDR_LEN) N(uint8_t, peer_len)                           \
-            N(uint64_t, remaining_ms) /* UINT64_MAX: unlimited; 0: ended */ N(uint32_t, flows)     \
-                N(uint8_t, has_generation) N(uint32_t, generation) /* own */
+    N(uint32_t, association)                                                                       \
+    N(uint8_t, format)                                                                             \
+    N(uint16_t, aead)                                                                              \
+    B(local, PDM_ADDR_LEN)                                                                         \
+    N(uint8_t, local_len)                                                                          \
+    B(peer, PDM_ADDR_LEN)                                                                          \
+    N(uint8_t, peer_len)                                                                           \
+    N(uint64_t, remaining_ms) /* UINT64_MAX: unlimited; 0: ended */                                \
+    N(uint32_t, flows)                                                                             \
+    N(uint8_t, has_generation)                                                                     \
+    N(uint32_t, generation) /* own */
 
 #define PDM_BODY_FLOW(N, B)                                                                        \
     B(tuple, PDM_TUPLE_LEN)                                                                        \
-    N(uint32_t, association) N(uint8_t, format) N(uint32_t, pid) N(uint64_t, age_ms) N(            \
-        uint64_t, idle_ms) N(uint64_t, own_kri) N(uint64_t, peer_kri) N(uint64_t, network_samples) \
-        N(uint64_t, network_last) N(uint64_t, network_min) N(uint64_t, network_max)                \
-            N(uint64_t, network_sum) N(uint64_t, server_samples) N(uint64_t, server_last)          \
-                N(uint64_t, server_min) N(uint64_t, server_max) N(uint64_t, server_sum)            \
-                    B(counters,                                                                    \
-                      8 * PDM_COUNTER_COUNT) /* 64 bits each, in the order of PDM_COUNTERS */
+    N(uint32_t, association)                                                                       \
+    N(uint8_t, format)                                                                             \
+    N(uint32_t, pid)                                                                               \
+    N(uint64_t, age_ms)                                                                            \
+    N(uint64_t, idle_ms)                                                                           \
+    N(uint64_t, own_kri)                                                                           \
+    N(uint64_t, peer_kri)                                                                          \
+    N(uint64_t, network_samples)                                                                   \
+    N(uint64_t, network_last)                                                                      \
+    N(uint64_t, network_min)                                                                       \
+    N(uint64_t, network_max)                                                                       \
+    N(uint64_t, network_sum)                                                                       \
+    N(uint64_t, server_samples)                                                                    \
+    N(uint64_t, server_last)                                                                       \
+    N(uint64_t, server_min)                                                                        \
+    N(uint64_t, server_max)                                                                        \
+    N(uint64_t, server_sum)                                                                        \
+    B(counters, 8 * PDM_COUNTER_COUNT) /* 64 bits each, in the order of PDM_COUNTERS */
+/* clang-format on */
 
 /* Every body: its name in the code, its table. */
 #define PDM_BODIES(X)                                                                              \

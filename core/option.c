@@ -174,8 +174,10 @@ size_t pdm_header_wrap(enum pdm_format format, const uint8_t *option,
 }
 
 struct walk {
+    unsigned options;      /* but for padding */
     unsigned ours;         /* options of our type */
     const uint8_t *option; /* the last of them, type octet first */
+    size_t before;         /* octets up to the end of the last option before it */
     size_t end;            /* octets up to the end of the last option that is no padding */
 };
 
@@ -197,12 +199,14 @@ static bool walk_header(const uint8_t *header, size_t len, uint8_t type, struct 
         if (r.bad) {
             return false;
         }
-        if (option[0] != PADN) {
-            walk->end = (size_t)(r.at - header);
-        }
         if (option[0] == type) {
             walk->ours++;
             walk->option = option;
+            walk->before = walk->end;
+        }
+        if (option[0] != PADN) {
+            walk->options++;
+            walk->end = (size_t)(r.at - header);
         }
     }
     return true;
@@ -213,7 +217,8 @@ size_t pdm_header_merge(const uint8_t *header, size_t len, enum pdm_format forma
 {
     const struct pdm_format_spec *spec = &pdm_formats[format];
     struct walk walk;
-    if (!walk_header(header, len, option[0], &walk) || walk.ours > 0) {
+    if (!walk_header(header, len, option[0], &walk) || walk.ours > 0 ||
+        walk.options >= PDM_HEADER_OPTIONS_MAX) {
         return 0;
     }
     size_t offset = walk.end;
@@ -263,4 +268,29 @@ enum pdm_found_status pdm_header_find(const uint8_t *header, size_t len, uint8_t
         return PDM_ABSENT;
     }
     return walk.ours > 1 ? PDM_REPEATED : parse(walk.option, found);
+}
+
+size_t pdm_header_strip(uint8_t *header, size_t len, uint8_t type)
+{
+    struct pdm_found found;
+    struct walk walk;
+    if (pdm_header_find(header, len, type, &found) != PDM_FOUND ||
+        !walk_header(header, len, type, &walk)) {
+        return len;
+    }
+    size_t at = (size_t)(walk.option - header);
+    size_t option_len = TLV_LEN + (size_t)walk.option[1];
+    if (walk.end > at + option_len) {
+        header[at] = PADN; /* those behind it keep their offsets */
+        memset(header + at + TLV_LEN, 0, option_len - TLV_LEN);
+        return len;
+    }
+    if (walk.before == HEADER_LEN) {
+        return 0;
+    }
+    size_t total = (walk.before + UNIT - 1) / UNIT * UNIT;
+    header[1] = (uint8_t)(total / UNIT - 1);
+    struct pdm_writer w = pdm_writer(header + walk.before, total - walk.before);
+    write_padding(&w, total - walk.before);
+    return total;
 }

@@ -60,7 +60,7 @@ size_t pdm_header_wrap(enum pdm_format format, const uint8_t *option,
 /*
  * The program's own Destination Options header HEADER with OPTION added behind its options, each
  * of which keeps its offset. Returns the length, or 0 if HEADER is malformed, already carries an
- * option of that type, or OUT is too small.
+ * option of that type or as many as a receiver need accept, or OUT is too small.
  */
 size_t pdm_header_merge(const uint8_t *header, size_t len, enum pdm_format format,
                         const uint8_t *option, uint8_t *out, size_t cap);
@@ -85,5 +85,10 @@ struct pdm_found {
  */
 enum pdm_found_status pdm_header_find(const uint8_t *header, size_t len, uint8_t type,
                                       struct pdm_found *found);
+/*
+ * Takes our well-formed option out of a header as received, which is then the one that it was
+ * merged into. Returns the header's length, 0 if nothing else was in it.
+ */
+size_t pdm_header_strip(uint8_t *header, size_t len, uint8_t type);
 
 #endif

@@ -10,6 +10,7 @@
 #ifndef SO_TIMESTAMPNS_NEW
 #define SO_TIMESTAMP_NEW 63
 #define SO_TIMESTAMPNS_NEW 64
+#define SO_TIMESTAMPING_NEW 65
 #endif
 
 /* Steps through control messages as the kernel does (CMSG_OK); stops at what is malformed. */
@@ -56,8 +57,11 @@ struct pdm_control_found pdm_control_inspect(const void *control, size_t len)
         } else if (is_ipv6(&c, IPV6_PKTINFO) && c.cmsg_len >= CMSG_LEN(sizeof *found.pktinfo)) {
             found.pktinfo = (const struct in6_pktinfo *)(const void *)(at + CMSG_LEN(0));
         } else if (is_ipv6(&c, IPV6_2292DSTOPTS) || is_ipv6(&c, IPV6_2292PKTINFO) ||
-                   (c.cmsg_level == IPPROTO_UDP && c.cmsg_type == UDP_SEGMENT)) {
-            /* Segments would all carry one option: the peer would count duplicates. */
+                   (c.cmsg_level == IPPROTO_UDP && c.cmsg_type == UDP_SEGMENT) ||
+                   (c.cmsg_level == SOL_SOCKET &&
+                    (c.cmsg_type == SO_TIMESTAMPING || c.cmsg_type == SO_TIMESTAMPING_NEW))) {
+            /* Segments would all carry one option: the peer would count duplicates. A packet
+             * stamped when sent comes back to the program, headers included. */
             found.usable = false;
         }
     }
@@ -113,6 +117,8 @@ static void read_stamp(struct pdm_control_received *r, const struct cmsghdr *c, 
     switch (c->cmsg_type) {
     case SO_TIMESTAMPNS:
     case SO_TIMESTAMPNS_NEW:
+    case SO_TIMESTAMPING: /* the software stamp is the first of three */
+    case SO_TIMESTAMPING_NEW:
         if (c->cmsg_len < CMSG_LEN(sizeof ts))
             return;
         memcpy(&ts, data, sizeof ts);
@@ -127,7 +133,7 @@ static void read_stamp(struct pdm_control_received *r, const struct cmsghdr *c, 
     default:
         return;
     }
-    r->has_stamp = true;
+    r->has_stamp = ts.tv_sec != 0;
     r->stamp = (int64_t)ts.tv_sec * PDM_NSEC_PER_SEC + ts.tv_nsec;
 }
 
@@ -185,8 +191,21 @@ static void put(struct cmsghdr *c, const uint8_t *data, uint8_t *own, size_t own
     *used += CMSG_SPACE(data_len) < room ? CMSG_SPACE(data_len) : room;
 }
 
-size_t pdm_control_deliver(struct msghdr *msg, uint32_t hidden, void *own, size_t own_len,
-                           int *flags)
+/* Takes our option out of a header that the program asked for. False: nothing else was in it. */
+static bool strip(struct msghdr *msg, struct cmsghdr *c, const uint8_t *data, uint8_t option_type)
+{
+    size_t len = c->cmsg_len - CMSG_LEN(0);
+
+    if (option_type == 0 || !(is_ipv6(c, IPV6_DSTOPTS) || is_ipv6(c, IPV6_2292DSTOPTS)))
+        return true;
+    len = pdm_header_strip((uint8_t *)msg->msg_control + (data - (uint8_t *)msg->msg_control), len,
+                           option_type);
+    c->cmsg_len = CMSG_LEN(len);
+    return len != 0;
+}
+
+size_t pdm_control_deliver(struct msghdr *msg, uint32_t hidden, uint8_t option_type, void *own,
+                           size_t own_len, int *flags)
 {
     struct walk w = {msg->msg_control, msg->msg_controllen, false};
     struct cmsghdr c;
@@ -194,7 +213,7 @@ size_t pdm_control_deliver(struct msghdr *msg, uint32_t hidden, void *own, size_
     size_t used = 0;
 
     while (next(&w, &c, &at))
-        if (!is_hidden(&c, hidden))
+        if (!is_hidden(&c, hidden) && strip(msg, &c, at + CMSG_LEN(0), option_type))
             put(&c, at + CMSG_LEN(0), own, own != NULL ? own_len : 0, &used, flags);
     return used;
 }

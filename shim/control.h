@@ -52,10 +52,11 @@ struct pdm_control_received pdm_control_read(struct msghdr *msg);
 
 /*
  * Copies MSG's control messages to the program's buffer OWN of OWN_LEN octets, as the kernel would
- * have written them, without those of a kind in HIDDEN (PDM_FD_OUR_...). Returns the length
- * used; sets or clears MSG_CTRUNC in *FLAGS.
+ * have written them, without those of a kind in HIDDEN (PDM_FD_OUR_...) and without the option
+ * of type OPTION_TYPE (0: with it) in the others. Returns the length used; sets or clears
+ * MSG_CTRUNC in *FLAGS.
  */
-size_t pdm_control_deliver(struct msghdr *msg, uint32_t hidden, void *own, size_t own_len,
-                           int *flags);
+size_t pdm_control_deliver(struct msghdr *msg, uint32_t hidden, uint8_t option_type, void *own,
+                           size_t own_len, int *flags);
 
 #endif

@@ -87,6 +87,8 @@ static uint32_t look_up(int fd)
         get_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
         return flags;
     flags |= PDM_FD_UDP6 | if_set(fd, IPPROTO_IPV6, IPV6_RECVDSTOPTS, PDM_FD_ITS_DSTOPTS) |
+             if_set(fd, IPPROTO_IPV6, IPV6_2292DSTOPTS, PDM_FD_ITS_2292DSTOPTS) |
+             if_set(fd, SOL_SOCKET, SO_TIMESTAMPING, PDM_FD_ITS_STAMPING | PDM_FD_SEND_STAMPS) |
              if_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, PDM_FD_ITS_PKTINFO) |
              if_set(fd, IPPROTO_UDP, UDP_CORK, PDM_FD_CORKED) |
              if_set(fd, IPPROTO_UDP, UDP_SEGMENT, PDM_FD_SEGMENTS) |

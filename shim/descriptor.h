@@ -33,6 +33,8 @@ enum pdm_descriptor_flag {
     PDM_FD_ITS_PKTINFO = 1 << 11,
     PDM_FD_ITS_SIOCGSTAMP = 1 << 12, /* it asks by ioctl, which ours would switch off */
     PDM_FD_SETTLED = 1 << 13,        /* every receive stamp from now on is the kernel's own */
+    PDM_FD_ITS_2292DSTOPTS = 1 << 20,
+    PDM_FD_ITS_STAMPING = 1 << 21, /* SO_TIMESTAMPING: with ours its stamps would change kind */
 
     /* Why a send may have to go without. */
     PDM_FD_STICKY_DSTOPTS = 1 << 14, /* merged */
@@ -40,7 +42,8 @@ enum pdm_descriptor_flag {
     PDM_FD_CORKED = 1 << 16,         /* UDP_CORK */
     PDM_FD_MORE = 1 << 17,           /* after MSG_MORE */
     PDM_FD_SEGMENTS = 1 << 18,       /* UDP_SEGMENT */
-    PDM_FD_ODD_ROUTE = 1 << 19       /* the source address cannot be foretold */
+    PDM_FD_ODD_ROUTE = 1 << 19,      /* the source address cannot be foretold */
+    PDM_FD_SEND_STAMPS = 1 << 22     /* what it sends comes back, headers included */
 };
 
 struct pdm_descriptor {

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "shim/agent.h"
+#include "shim/mapping.h"
 #include "shim/process.h"
 #include "shim/sys.h"
 

@@ -138,7 +138,7 @@ PDM_HOOK(int, setsockopt, (int fd, int level, int name, const void *value, sockl
 {
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
 
-    if (d != NULL && pdm_options_intercept(d, level, name, value, len))
+    if (d != NULL && pdm_options_intercept(fd, d, level, name, value, len))
         return 0;
     int result = pdm_real.setsockopt(fd, level, name, value, len);
 

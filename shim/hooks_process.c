@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "shim/descriptor.h"
@@ -163,5 +164,11 @@ PDM_HOOK(long, syscall, (long nr, ...))
     va_end(args);
     if (nr == SYS_seccomp || (nr == SYS_prctl && a[0] == PR_SET_SECCOMP))
         pdm_deactivate();
+    /* Those whose answer our receive options would change. */
+    if (nr == SYS_recvmsg)
+        return recvmsg((int)a[0], (struct msghdr *)a[1], (int)a[2]);
+    if (nr == SYS_recvmmsg)
+        return recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2], (int)a[3],
+                        (struct timespec *)a[4]);
     return pdm_real.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

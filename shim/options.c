@@ -3,6 +3,7 @@
 #include "shim/options.h"
 
 #include <errno.h>
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -18,7 +19,12 @@
 #ifndef SO_TIMESTAMP_NEW
 #define SO_TIMESTAMP_NEW 63
 #define SO_TIMESTAMPNS_NEW 64
+#define SO_TIMESTAMPING_NEW 65
 #endif
+
+#define SEND_STAMPS                                                                                \
+    (SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED |     \
+     SOF_TIMESTAMPING_TX_ACK)
 
 const struct pdm_sticky_option pdm_sticky_options[PDM_STICKY_OPTIONS] = {
     {IPV6_DSTOPTS, PDM_FD_STICKY_DSTOPTS},
@@ -33,7 +39,8 @@ static const struct receive_option {
     uint32_t ours, its;
 } receive_options[] = {
     {IPPROTO_IPV6, IPV6_RECVDSTOPTS, PDM_FD_OUR_DSTOPTS, PDM_FD_ITS_DSTOPTS},
-    {SOL_SOCKET, SO_TIMESTAMPNS, PDM_FD_OUR_STAMP, PDM_FD_ITS_STAMP | PDM_FD_ITS_SIOCGSTAMP},
+    {SOL_SOCKET, SO_TIMESTAMPNS, PDM_FD_OUR_STAMP,
+     PDM_FD_ITS_STAMP | PDM_FD_ITS_SIOCGSTAMP | PDM_FD_ITS_STAMPING},
     {IPPROTO_IPV6, IPV6_RECVPKTINFO, PDM_FD_OUR_PKTINFO, PDM_FD_ITS_PKTINFO},
 };
 
@@ -121,6 +128,11 @@ static bool is_stamp(int level, int name)
                                    name == SO_TIMESTAMP_NEW || name == SO_TIMESTAMPNS_NEW);
 }
 
+static bool is_stamping(int level, int name)
+{
+    return level == SOL_SOCKET && (name == SO_TIMESTAMPING || name == SO_TIMESTAMPING_NEW);
+}
+
 static int int_of(const void *value, socklen_t len)
 {
     int n = 0;
@@ -129,10 +141,15 @@ static int int_of(const void *value, socklen_t len)
     return n;
 }
 
-/* Switching off a receive option that we need leaves it on: the program's cmsgs are made by us. */
-bool pdm_options_intercept(struct pdm_descriptor *d, int level, int name, const void *value,
-                           socklen_t len)
+/* Switching off a receive option that we need leaves it on: the program's cmsgs are made by us.
+ * Ours goes off before SO_TIMESTAMPING is set, which shares the kernel's flags with it. */
+bool pdm_options_intercept(int fd, struct pdm_descriptor *d, int level, int name,
+                           const void *value, socklen_t len)
 {
+    if (is_stamping(level, name) && (pdm_descriptor_flags(d) & PDM_FD_OUR_STAMP) != 0) {
+        pdm_options_disable(fd, PDM_FD_OUR_STAMP);
+        pdm_descriptor_clear(d, PDM_FD_OUR_STAMP | PDM_FD_SETTLED);
+    }
     if (level != IPPROTO_IPV6 || value == NULL || len < sizeof(int))
         return false;
     for (size_t i = 0; i < RECEIVE_OPTIONS; i++) {
@@ -147,8 +164,23 @@ bool pdm_options_intercept(struct pdm_descriptor *d, int level, int name, const 
     return false;
 }
 
+static void note_flag(struct pdm_descriptor *d, uint32_t flag, bool set)
+{
+    if (set)
+        pdm_descriptor_set(d, flag);
+    else
+        pdm_descriptor_clear(d, flag);
+}
+
 static void note_receive(struct pdm_descriptor *d, int level, int name, int value)
 {
+    if (is_stamping(level, name)) {
+        note_flag(d, PDM_FD_ITS_STAMPING, value != 0);
+        note_flag(d, PDM_FD_SEND_STAMPS, (value & SEND_STAMPS) != 0);
+    }
+    if (level == IPPROTO_IPV6 && name == IPV6_2292DSTOPTS)
+        note_flag(d, PDM_FD_ITS_2292DSTOPTS, value != 0);
+
     if (is_stamp(level, name)) {
         /* The kernel keeps one kind of stamp: whatever was set here, ours is off or its own now. */
         pdm_descriptor_clear(d, PDM_FD_OUR_STAMP | PDM_FD_ITS_STAMP | PDM_FD_SETTLED);

@@ -35,7 +35,7 @@ uint32_t pdm_options_missing(const struct pdm_descriptor *d);
  * A successful setsockopt of the program. VALUE was read by the kernel already. Before it, for a
  * receive option that must stay on for us: true if the call is answered without the kernel.
  */
-bool pdm_options_intercept(struct pdm_descriptor *d, int level, int name, const void *value,
+bool pdm_options_intercept(int fd, struct pdm_descriptor *d, int level, int name, const void *value,
                            socklen_t len);
 void pdm_options_noted(int fd, struct pdm_descriptor *d, int level, int name, const void *value,
                        socklen_t len);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shim/agent.h"
+#include "shim/mapping.h"
 #include "shim/options.h"
 #include "shim/route.h"
 #include "shim/sys.h"

@@ -31,9 +31,22 @@ static long finish(long result)
     }
 PDM_REAL_CALLS(EARLY)
 
+static long early_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+    return finish(pdm_sys(nr, a, b, c, d, e, f));
+}
+
+#define EARLY_FUNCTION(type, name, parameters, arguments)                                          \
+    static type early_##name parameters                                                            \
+    {                                                                                              \
+        pdm_real_resolve();                                                                        \
+        return pdm_real.name arguments;                                                            \
+    }
+PDM_REAL_FUNCTIONS(EARLY_FUNCTION)
+
 struct pdm_real pdm_real = {
-#define EARLY_POINTER(type, name, parameters, nr, arguments) .name = early_##name,
-    PDM_REAL_CALLS(EARLY_POINTER)};
+#define EARLY_POINTER(type, name, ...) .name = early_##name,
+    PDM_REAL_CALLS(EARLY_POINTER) PDM_REAL_FUNCTIONS(EARLY_POINTER).syscall = early_syscall};
 
 /* ISO C knows no conversion from an object pointer to a function pointer; POSIX dlsym needs one. */
 static void resolve(void *slot, const char *name)
@@ -49,4 +62,5 @@ void pdm_real_resolve(void)
 #define RESOLVE(type, name, ...) resolve((void *)&pdm_real.name, #name);
     PDM_REAL_CALLS(RESOLVE)
     PDM_REAL_FUNCTIONS(RESOLVE)
+    resolve((void *)&pdm_real.syscall, "syscall");
 }

@@ -72,26 +72,32 @@
       (int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d), SYS_prctl, \
       (option, a, b, c, d, 0))
 
-/* Functions of libc with no system call of their own: never called before the constructor. */
+/* Functions of libc with no system call of their own: looked up when first called, if that is
+ * before the constructor. */
 #define PDM_REAL_FUNCTIONS(X)                                                                      \
-    X(long, syscall, (long nr, long a, long b, long c, long d, long e, long f))                    \
-    X(void, closefrom, (int first))                                                                \
-    X(int, execvpe, (const char *file, char *const argv[], char *const envp[]))                    \
-    X(int, fexecve, (int fd, char *const argv[], char *const envp[]))                              \
+    X(void, closefrom, (int first), (first))                                                       \
+    X(int, execvpe, (const char *file, char *const argv[], char *const envp[]),                    \
+      (file, argv, envp))                                                                          \
+    X(int, fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, envp))            \
     X(int, execveat,                                                                               \
-      (int fd, const char *path, char *const argv[], char *const envp[], int flags))               \
+      (int fd, const char *path, char *const argv[], char *const envp[], int flags),               \
+      (fd, path, argv, envp, flags))                                                               \
     X(int, posix_spawn,                                                                            \
       (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,                   \
-       const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))                     \
+       const posix_spawnattr_t *attr, char *const argv[], char *const envp[]),                     \
+      (pid, path, actions, attr, argv, envp))                                                      \
     X(int, posix_spawnp,                                                                           \
       (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,                   \
-       const posix_spawnattr_t *attr, char *const argv[], char *const envp[]))                     \
-    X(int, system, (const char *command))                                                          \
-    X(FILE *, popen, (const char *command, const char *mode))
+       const posix_spawnattr_t *attr, char *const argv[], char *const envp[]),                     \
+      (pid, file, actions, attr, argv, envp))                                                      \
+    X(int, system, (const char *command), (command))                                               \
+    X(FILE *, popen, (const char *command, const char *mode), (command, mode))
 
 struct pdm_real {
 #define PDM_REAL_POINTER(type, name, parameters, ...) type(*name) parameters;
-    PDM_REAL_CALLS(PDM_REAL_POINTER) PDM_REAL_FUNCTIONS(PDM_REAL_POINTER)
+    PDM_REAL_CALLS(PDM_REAL_POINTER)
+    PDM_REAL_FUNCTIONS(PDM_REAL_POINTER) long (*syscall)(long nr, long a, long b, long c, long d,
+                                                         long e, long f);
 #undef PDM_REAL_POINTER
 };
 

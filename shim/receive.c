@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shim/agent.h"
+#include "shim/mapping.h"
 #include "shim/control.h"
 #include "shim/options.h"
 #include "shim/peer.h"
@@ -34,9 +35,10 @@ static struct now read_clocks(void)
     struct now now = {.realtime = pdm_clock(CLOCK_REALTIME),
                       .monotonic = pdm_clock(CLOCK_MONOTONIC)};
     int64_t offset = now.realtime - now.monotonic;
-    int64_t before = atomic_exchange_explicit(&last_offset, offset, memory_order_relaxed);
+    int64_t before = atomic_load_explicit(&last_offset, memory_order_relaxed);
     int64_t moved = offset - before;
 
+    atomic_store_explicit(&last_offset, offset, memory_order_relaxed);
     now.steady = before == 0 || (moved <= PDM_CLOCK_STEP_NS && moved >= -PDM_CLOCK_STEP_NS);
     return now;
 }
@@ -137,7 +139,7 @@ static bool has_true_stamp(int fd, struct pdm_descriptor *d, const struct incomi
     if (!control->has_stamp) {
         /* Another process that has this socket, or a program run from this one, switched ours off.
          */
-        if ((pdm_descriptor_flags(d) & PDM_FD_ITS_SIOCGSTAMP) == 0)
+        if ((pdm_descriptor_flags(d) & PDM_FD_OUR_STAMP) != 0)
             pdm_descriptor_clear(d, PDM_FD_OURS);
         return false;
     }
@@ -193,10 +195,9 @@ static bool reads_along(int fd, struct pdm_descriptor *d)
 {
     uint32_t flags = pdm_descriptor_flags(d);
 
-    if ((flags & PDM_FD_HANDED_ON) != 0)
-        return false;
-    if ((flags & PDM_FD_OURS) == 0)
-        return false;
+    /* A program that asks for options itself must not find ours among them. */
+    if ((flags & PDM_FD_HANDED_ON) != 0 || (flags & PDM_FD_OURS) == 0)
+        return (flags & (PDM_FD_ITS_DSTOPTS | PDM_FD_ITS_2292DSTOPTS)) != 0;
     return pdm_options_missing(d) == 0 || pdm_options_enable(fd, d);
 }
 
@@ -214,9 +215,24 @@ static void borrow(struct msghdr *ours, const struct msghdr *its, struct sockadd
     ours->msg_controllen = cap;
 }
 
-/* Gives the program's message what the kernel would have put into it. */
-static void give_back(struct msghdr *its, struct msghdr *ours, uint32_t flags)
+/* The type of the options that are the shim's, in a packet from the sender of MSG; 0: none are. */
+static uint8_t type_of_ours(struct pdm_descriptor *d, const struct msghdr *msg)
 {
+    const struct sockaddr_in6 *peer = pdm_peer_of(msg->msg_name, msg->msg_namelen);
+
+    if ((pdm_descriptor_flags(d) & (PDM_FD_ITS_DSTOPTS | PDM_FD_ITS_2292DSTOPTS)) == 0 ||
+        peer == NULL || pdm_peer_unnamed(d, peer) ||
+        !pdm_peer_named(d, NULL, peer->sin6_addr.s6_addr, pdm_clock(CLOCK_MONOTONIC)))
+        return 0;
+    return pdm_policy_settings().option_type;
+}
+
+/* Gives the program's message what the kernel would have put into it. */
+static void give_back(struct pdm_descriptor *d, struct msghdr *its, struct msghdr *ours,
+                      uint32_t flags)
+{
+    uint8_t type = type_of_ours(d, ours);
+
     if (its->msg_name != NULL) {
         if (ours->msg_name != its->msg_name) {
             size_t len =
@@ -227,7 +243,7 @@ static void give_back(struct msghdr *its, struct msghdr *ours, uint32_t flags)
         its->msg_namelen = ours->msg_namelen;
     }
     its->msg_flags = ours->msg_flags;
-    its->msg_controllen = pdm_control_deliver(ours, hidden(flags), its->msg_control,
+    its->msg_controllen = pdm_control_deliver(ours, hidden(flags), type, its->msg_control,
                                               its->msg_controllen, &its->msg_flags);
 }
 
@@ -248,9 +264,11 @@ static void finish(int fd, struct pdm_descriptor *d, struct incoming *in, struct
     uint32_t state = pdm_descriptor_flags(d);
 
     in->peeked = (flags & MSG_PEEK) != 0;
-    if ((flags & MSG_ERRQUEUE) == 0 && (!in->peeked || in->entered != 0))
+    if ((state & PDM_FD_OURS) == 0)
+        pdm_received_from(fd, d, in->msg->msg_name, in->msg->msg_namelen);
+    else if ((flags & MSG_ERRQUEUE) == 0 && (!in->peeked || in->entered != 0))
         take_in(fd, d, in);
-    give_back(its, in->msg, state);
+    give_back(d, its, in->msg, state);
 }
 
 bool pdm_receive(int fd, struct pdm_descriptor *d, struct msghdr *msg, int flags, ssize_t *result)

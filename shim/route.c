@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "shim/agent.h"
+#include "shim/effort.h"
 #include "shim/sys.h"
 
 #define ROUTES 256
@@ -73,13 +73,13 @@ static bool ask_kernel(const struct sockaddr_in6 *peer, struct pdm_route *route)
 
 static bool look_up(struct kept *k, const struct sockaddr_in6 *peer, int64_t now)
 {
-    if (!pdm_share_left(now) || !ask_kernel(peer, &k->route)) {
+    if (!pdm_effort_left(now) || !ask_kernel(peer, &k->route)) {
         k->until = 0;
         return false;
     }
     int64_t after = pdm_clock(CLOCK_MONOTONIC);
 
-    pdm_share_spend(after - now);
+    pdm_effort_spend(after - now);
     k->peer = peer->sin6_addr;
     k->scope = peer->sin6_scope_id;
     k->until = after + KEPT_NS;

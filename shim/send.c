@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shim/agent.h"
+#include "shim/mapping.h"
 #include "shim/control.h"
 #include "shim/options.h"
 #include "shim/peer.h"
@@ -18,12 +19,11 @@
 #define BATCH 8           /* datagrams of one sendmmsg under way at once */
 #define BATCH_CONTROL 192 /* octets of control for one of them */
 #define IPV6_UDP_HEADERS 48
-#define MTU_MARGIN 16 /* with IPV6_DONTFRAG the kernel refuses a few octets early */
 #define NO_ATTACH_NS                                                                               \
     PDM_NSEC_PER_SEC /* after the kernel refused an option for want of CAP_NET_RAW */
 
 static const uint32_t cannot_attach =
-    PDM_FD_STICKY_OTHER | PDM_FD_CORKED | PDM_FD_MORE | PDM_FD_SEGMENTS;
+    PDM_FD_STICKY_OTHER | PDM_FD_CORKED | PDM_FD_MORE | PDM_FD_SEGMENTS | PDM_FD_SEND_STAMPS;
 
 static _Atomic int64_t unprivileged_until;
 
@@ -51,27 +51,39 @@ static size_t payload_of(const struct msghdr *msg)
     return len;
 }
 
+/* The Destination Options header that the datagram has without us, in which ours goes along. */
+struct own_header {
+    bool any;
+    socklen_t len;
+    uint8_t bytes[PDM_MERGED_MAX];
+};
+
+static void find_own_header(int fd, const struct pdm_descriptor *d,
+                            const struct pdm_control_found *own, struct own_header *h)
+{
+    struct cmsghdr c;
+
+    h->len = 0;
+    h->any = own->dstopts != NULL || (pdm_descriptor_flags(d) & PDM_FD_STICKY_DSTOPTS) != 0;
+    if (own->dstopts != NULL) {
+        memcpy(&c, own->dstopts, sizeof c);
+        h->len = (socklen_t)(c.cmsg_len - CMSG_LEN(0)); /* less than PDM_CONTROL_OWN_MAX */
+        memcpy(h->bytes, (const uint8_t *)own->dstopts + CMSG_LEN(0), h->len);
+    } else if (h->any) {
+        socklen_t len = sizeof h->bytes;
+
+        if (pdm_sys(SYS_getsockopt, fd, IPPROTO_IPV6, IPV6_DSTOPTS, (long)h->bytes, (long)&len,
+                    0) == 0)
+            h->len = len;
+    }
+}
+
 /* The header for OPTION: alone, or with the program's own options in it. Its length, or 0. */
-static size_t make_header(int fd, const struct pdm_descriptor *d,
-                          const struct pdm_control_found *own, enum pdm_format format,
+static size_t make_header(const struct own_header *own, enum pdm_format format,
                           const uint8_t *option, uint8_t out[PDM_MERGED_MAX])
 {
-    uint8_t sticky[PDM_MERGED_MAX];
-    socklen_t len = sizeof sticky;
-
-    if (own->dstopts != NULL) {
-        struct cmsghdr c;
-
-        memcpy(&c, own->dstopts, sizeof c);
-        return pdm_header_merge((const uint8_t *)own->dstopts + CMSG_LEN(0),
-                                c.cmsg_len - CMSG_LEN(0), format, option, out, PDM_MERGED_MAX);
-    }
-    if ((pdm_descriptor_flags(d) & PDM_FD_STICKY_DSTOPTS) == 0)
-        return pdm_header_wrap(format, option, out);
-    /* A program's sticky header is replaced by ours for this datagram: it goes into it. */
-    if (pdm_sys(SYS_getsockopt, fd, IPPROTO_IPV6, IPV6_DSTOPTS, (long)sticky, (long)&len, 0) != 0)
-        return 0;
-    return pdm_header_merge(sticky, len, format, option, out, PDM_MERGED_MAX);
+    return own->any ? pdm_header_merge(own->bytes, own->len, format, option, out, PDM_MERGED_MAX)
+                    : pdm_header_wrap(format, option, out);
 }
 
 /* The source of a datagram from an unconnected socket. */
@@ -119,11 +131,20 @@ static struct pdm_flow_entry *find_unconnected(int fd, struct pdm_descriptor *d,
     return e;
 }
 
-static bool fits(const struct pdm_flow_entry *e, size_t payload)
+/*
+ * Whether a datagram with an option goes in one packet. Where fragments are forbidden the kernel
+ * counts the header twice, and a refusal would leave an error in the socket's queue. Asked before
+ * the option is built: the peer counts one that never comes as lost.
+ */
+static bool fits(const struct pdm_flow_entry *e, const struct own_header *own, size_t payload)
 {
-    size_t more = IPV6_UDP_HEADERS + MTU_MARGIN + pdm_formats[e->flow.format].header_len;
+    const uint8_t option[PDM_OPTION_MAX] = {pdm_policy_settings().option_type};
+    uint8_t header[PDM_MERGED_MAX];
+    size_t len = own->any ? make_header(own, e->flow.format, option, header)
+                          : pdm_formats[e->flow.format].header_len;
+    size_t more = IPV6_UDP_HEADERS + 2 * len;
 
-    return e->mtu > more && payload <= e->mtu - more;
+    return len != 0 && e->mtu > more && payload <= e->mtu - more;
 }
 
 /* The option for this datagram in the locked flow E; renews its lease if that is used up. */
@@ -139,8 +160,9 @@ static bool build_option(struct pdm_flow_entry *e, int64_t now, uint32_t pointer
 }
 
 /* Everything under the flow's lock: counts the send, builds the option. */
-static bool attach(struct pdm_flow_entry *e, uint32_t flags, size_t payload, bool usable,
-                   int64_t now, enum pdm_format *format, uint8_t option[static PDM_OPTION_MAX])
+static bool attach(struct pdm_flow_entry *e, uint32_t flags, const struct own_header *own,
+                   size_t payload, bool usable, int64_t now, enum pdm_format *format,
+                   uint8_t option[static PDM_OPTION_MAX])
 {
     bool ok = false;
 
@@ -150,7 +172,7 @@ static bool attach(struct pdm_flow_entry *e, uint32_t flags, size_t payload, boo
         pdm_count(&e->flow.slot->counter[PDM_COUNTER_sends], 1);
         atomic_store_explicit(&e->flow.slot->active, now, memory_order_relaxed);
         *format = e->flow.format;
-        ok = usable && (flags & cannot_attach) == 0 && fits(e, payload) &&
+        ok = usable && (flags & cannot_attach) == 0 && fits(e, own, payload) &&
              !pdm_send_unprivileged(now) && build_option(e, now, pointer, option);
     }
     pdm_flow_release(e);
@@ -172,6 +194,7 @@ static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int fl
     uint32_t state = pdm_descriptor_flags(d);
     size_t own_len = o->own->msg_control != NULL ? o->own->msg_controllen : 0, len;
     enum pdm_format format;
+    struct own_header own_header;
     struct pdm_flow_entry *e;
 
     o->force_source = false;
@@ -189,10 +212,11 @@ static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int fl
     if (e == NULL)
         return false;
     prepare_answer(fd, d);
-    if (!attach(e, state, payload_of(o->own), own.usable && (flags & MSG_MORE) == 0, now, &format,
-                option))
+    find_own_header(fd, d, &own, &own_header);
+    if (!attach(e, state, &own_header, payload_of(o->own),
+                own.usable && (flags & MSG_MORE) == 0, now, &format, option))
         return false;
-    len = make_header(fd, d, &own, format, option, header);
+    len = make_header(&own_header, format, option, header);
     if (len == 0)
         return false;
     o->msg = *o->own;

@@ -2,7 +2,7 @@
 /* What a program may ask about its own sockets. */
 #include <string.h>
 
-#include "shim/agent.h"
+#include "shim/effort.h"
 #include "shim/descriptor.h"
 #include "shim/hook.h"
 #include "shim/peer.h"
@@ -70,7 +70,7 @@ PDM_EXPORT int pdmv2_stats(int fd, const struct sockaddr *peer, socklen_t peer_l
 
         if (e != NULL && e->state == PDM_FLOW_OPEN)
             fill(&s, e);
-        else if (pdm_agent_silent())
+        else if (pdm_effort_silent())
             s.reason = PDMV2_NO_AGENT;
         else if (e != NULL && e->state == PDM_FLOW_ASKING)
             s.reason = PDMV2_NO_FLOW;

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How much of the program's time the shim may take for itself. */
+#include "shim/effort.h"
+
+#include <stdatomic.h>
+
+#include "core/limits.h"
+#include "shim/mapping.h"
+#include "shim/process.h"
+
+/* After the first silence of the agent, doubling. */
+#define BACKOFF_MIN_NS (50 * PDM_NSEC_PER_MSEC)
+#define BACKOFF_SILENT_NS (64 * PDM_NSEC_PER_SEC)
+#define BACKOFF_ABSENT_NS (1 * PDM_NSEC_PER_SEC)
+/* What may be spent before it must be earned. */
+#define BURST_NS (20 * PDM_NSEC_PER_MSEC)
+
+static struct {
+    _Atomic int64_t until; /* no request before this */
+    _Atomic int64_t pause; /* after the last failure; 0: the agent answered */
+    _Atomic int64_t spent;
+    _Atomic int64_t since; /* when the first was asked for */
+} effort;
+
+bool pdm_effort_left(int64_t now)
+{
+    int64_t share = pdm_policy_settings().share;
+    int64_t none = 0;
+
+    atomic_compare_exchange_strong(&effort.since, &none, now);
+    int64_t lived = now - atomic_load_explicit(&effort.since, memory_order_relaxed);
+
+    return atomic_load_explicit(&effort.spent, memory_order_relaxed) <
+           BURST_NS + lived / 100 * share;
+}
+
+void pdm_effort_spend(int64_t ns)
+{
+    atomic_fetch_add_explicit(&effort.spent, ns, memory_order_relaxed);
+}
+
+bool pdm_effort_may_ask(int64_t now)
+{
+    return pdm_mode() == PDM_MODE_AGENT &&
+           now >= atomic_load_explicit(&effort.until, memory_order_relaxed) && pdm_effort_left(now);
+}
+
+void pdm_effort_answered(void)
+{
+    atomic_store_explicit(&effort.pause, 0, memory_order_relaxed);
+    atomic_store_explicit(&effort.until, 0, memory_order_relaxed);
+}
+
+void pdm_effort_unanswered(int64_t now, bool absent)
+{
+    int64_t most = absent ? BACKOFF_ABSENT_NS : BACKOFF_SILENT_NS;
+    int64_t pause = 2 * atomic_load_explicit(&effort.pause, memory_order_relaxed);
+
+    if (pause < BACKOFF_MIN_NS)
+        pause = BACKOFF_MIN_NS;
+    if (pause > most)
+        pause = most;
+    atomic_store_explicit(&effort.pause, pause, memory_order_relaxed);
+    atomic_store_explicit(&effort.until, now + pause, memory_order_relaxed);
+}
+
+bool pdm_effort_silent(void)
+{
+    return atomic_load_explicit(&effort.pause, memory_order_relaxed) != 0;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The policy and the metrics segment. */
+#include "shim/mapping.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "core/policy.h"
+#include "shim/effort.h"
+#include "shim/exchange.h"
+#include "shim/process.h"
+#include "shim/sys.h"
+
+enum state { NONE, BUSY, READY };
+
+static struct {
+    _Atomic uint32_t state;
+    _Atomic uint64_t instance;
+    struct pdm_policy *policy;
+    struct pdm_segment *segment;
+    uint32_t slots;
+} map;
+
+static struct pdm_global_pointer own_pointer[PDM_SADDR_TYPES] = {{1}, {1}};
+
+static bool is_ready(void)
+{
+    return atomic_load_explicit(&map.state, memory_order_acquire) == READY;
+}
+
+static size_t policy_size(void)
+{
+    return sizeof(struct pdm_policy);
+}
+
+static void *reserve(size_t size)
+{
+    long at = pdm_sys(SYS_mmap, 0, (long)size, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return at < 0 && at > -4096 ? NULL : (void *)at;
+}
+
+/* A place for each mapping, kept for good, so that a flow never finds one of them gone. */
+static bool have_places(void)
+{
+    if (map.policy == NULL)
+        map.policy = reserve(policy_size());
+    if (map.segment == NULL)
+        map.segment = reserve(pdm_segment_size(PDM_SLOTS_MAX));
+    return map.policy != NULL && map.segment != NULL;
+}
+
+/* A descriptor that nobody can shrink under us is safe to map. Its size, or 0. */
+static size_t sealed_size(int fd, int wanted)
+{
+    struct stat st;
+    long seals = pdm_sys(SYS_fcntl, fd, F_GET_SEALS, 0, 0, 0, 0);
+
+    if (seals < 0 || (seals & wanted) != wanted ||
+        pdm_sys(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) != 0 || st.st_size < 0)
+        return 0;
+    return (size_t)st.st_size;
+}
+
+static bool map_over(void *place, int fd, size_t size, int protection)
+{
+    return pdm_sys(SYS_mmap, (long)place, (long)size, protection, MAP_SHARED | MAP_FIXED, fd, 0) ==
+           (long)place;
+}
+
+static bool take_mappings(const struct pdm_exchange *x)
+{
+    int seals = F_SEAL_SHRINK | F_SEAL_GROW;
+    size_t policy = sealed_size(x->fds[0], seals);
+    size_t segment = sealed_size(x->fds[1], seals);
+
+    if (policy < policy_size() || segment < pdm_segment_size(0) ||
+        segment > pdm_segment_size(PDM_SLOTS_MAX))
+        return false;
+    if (!map_over(map.policy, x->fds[0], policy_size(), PROT_READ) ||
+        !map_over(map.segment, x->fds[1], segment, PROT_READ | PROT_WRITE))
+        return false;
+    map.slots = (uint32_t)((segment - sizeof(struct pdm_segment)) / sizeof(struct pdm_slot));
+    return map.policy->magic == PDM_POLICY_MAGIC && map.segment->magic == PDM_SEGMENT_MAGIC;
+}
+
+static bool hello(int64_t now)
+{
+    struct pdm_exchange x;
+    struct pdm_hello_reply reply = {.status = PDM_STATUS_BAD_REQUEST};
+    bool ok = false;
+
+    pdm_exchange_begin(&x, PDM_HELLO);
+    if (pdm_exchange_make(&x, now, true)) {
+        pdm_get_hello_reply(&x.reply, &reply);
+        ok = pdm_message_done(&x.reply) && reply.status == PDM_STATUS_OK && x.fds[1] >= 0;
+    }
+    if (ok && reply.instance != atomic_load(&map.instance)) {
+        ok = have_places() && take_mappings(&x);
+        if (ok)
+            atomic_store(&map.instance, reply.instance);
+    }
+    pdm_exchange_end(&x);
+    return ok;
+}
+
+uint8_t pdm_mapping_own_format(void)
+{
+    return pdm_mode() == PDM_MODE_PLAIN ? PDM_FORMAT_PLAIN : PDM_FORMAT_RFC8250;
+}
+
+/* Without an agent: everyone takes part, in the clear, and the figures stay here. */
+static bool own_mappings(void)
+{
+    static const struct pdm_policy_settings settings = {.option_type = PDM_OPTION_TYPE,
+                                                        .budget_us = PDM_BUDGET_US_DEFAULT,
+                                                        .share = PDM_SHARE_DEFAULT,
+                                                        .max_flows = PDM_FLOWS_DEFAULT,
+                                                        .flow_idle_s = PDM_FLOW_IDLE_DEFAULT_S};
+    struct pdm_policy_entry all = {.format = pdm_mapping_own_format()};
+    uint32_t slots = PDM_FLOWS_DEFAULT;
+    size_t segment = pdm_segment_size(slots);
+
+    if (!have_places() ||
+        pdm_sys(SYS_mprotect, (long)map.policy, (long)policy_size(), PROT_READ | PROT_WRITE, 0, 0,
+                0) != 0 ||
+        pdm_sys(SYS_mprotect, (long)map.segment, (long)segment, PROT_READ | PROT_WRITE, 0, 0, 0) !=
+            0)
+        return false;
+    map.slots = slots;
+    for (int i = 0; i < PDM_SADDR_TYPES; i++)
+        atomic_store(&map.segment->global_pointer[i].next, 1);
+    return pdm_policy_write(map.policy, &settings, &all, 1);
+}
+
+bool pdm_mapping_refresh(int64_t now)
+{
+    uint32_t before = atomic_load(&map.state);
+    bool ok;
+
+    if (before == BUSY || !atomic_compare_exchange_strong(&map.state, &before, BUSY))
+        return false;
+    ok = pdm_mode() == PDM_MODE_AGENT ? hello(now) : own_mappings();
+    atomic_store_explicit(&map.state, ok ? READY : before, memory_order_release);
+    return ok;
+}
+
+static bool lost(int64_t now)
+{
+    return pdm_mode() == PDM_MODE_AGENT &&
+           now - atomic_load_explicit(&map.policy->heartbeat, memory_order_relaxed) >
+               PDM_HEARTBEAT_LOST_NS;
+}
+
+bool pdm_policy_ready(int64_t now)
+{
+    /* An agent that answers but shows no sign of life is not asked for each packet. */
+    static _Atomic int64_t again;
+
+    if (is_ready() && !lost(now))
+        return true;
+    if (now >= atomic_load_explicit(&again, memory_order_relaxed) &&
+        (pdm_mode() != PDM_MODE_AGENT || pdm_effort_may_ask(now)) && pdm_mapping_refresh(now))
+        atomic_store_explicit(&again, now + PDM_HEARTBEAT_NS, memory_order_relaxed);
+    return is_ready();
+}
+
+struct pdm_policy_settings pdm_policy_settings(void)
+{
+    static const struct pdm_policy_settings before = {.option_type = PDM_OPTION_TYPE,
+                                                      .budget_us = PDM_BUDGET_US_DEFAULT,
+                                                      .share = PDM_SHARE_DEFAULT,
+                                                      .max_flows = PDM_FLOWS_DEFAULT};
+
+    return is_ready() ? map.policy->settings : before;
+}
+
+uint32_t pdm_policy_epoch(void)
+{
+    return is_ready() ? atomic_load_explicit(&map.policy->epoch, memory_order_acquire) | 1U << 31
+                      : 1;
+}
+
+bool pdm_policy_names(const uint8_t *local, const uint8_t peer[static PDM_ADDR_LEN])
+{
+    struct pdm_policy_entry entry;
+
+    return is_ready() && pdm_policy_find(map.policy, local, peer, &entry);
+}
+
+uint32_t pdm_global_pointer_next(const uint8_t saddr[static PDM_ADDR_LEN])
+{
+    enum pdm_saddr_type type = pdm_saddr_type(saddr);
+    struct pdm_global_pointer *p =
+        is_ready() ? &map.segment->global_pointer[type] : &own_pointer[type];
+
+    return atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
+}
+
+bool pdm_mapping_ready(void)
+{
+    return is_ready();
+}
+
+uint64_t pdm_mapping_instance(void)
+{
+    return atomic_load_explicit(&map.instance, memory_order_relaxed);
+}
+
+struct pdm_slot *pdm_mapping_slot(uint32_t number)
+{
+    return number < map.slots ? &map.segment->slot[number] : NULL;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The two mappings that a hello returns: the policy and the metrics segment. They keep their places
+ * for the life of the process: a new agent's are mapped over the old ones, so that a flow never
+ * finds one of them gone. With PDMV2_MODE=plain or rfc8250 there is no agent: both are the
+ * process's own. Lock-free, signal-safe.
+ */
+#ifndef PDM_SHIM_MAPPING_H
+#define PDM_SHIM_MAPPING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/metrics.h"
+#include "core/policy.h"
+
+/* Whether there is a policy; asks for one when it is time to. */
+bool pdm_policy_ready(int64_t now);
+/* The agent's, or the defaults before there is a policy. */
+struct pdm_policy_settings pdm_policy_settings(void);
+/* Never 0; another whenever flows must ask again. */
+uint32_t pdm_policy_epoch(void);
+/* Whether the policy names PEER, seen from LOCAL (NULL: any). Without a policy: no. */
+bool pdm_policy_names(const uint8_t *local, const uint8_t peer[static PDM_ADDR_LEN]);
+
+/* The Global Pointer for the next packet from SADDR. Counts it. */
+uint32_t pdm_global_pointer_next(const uint8_t saddr[static PDM_ADDR_LEN]);
+
+bool pdm_mapping_ready(void);
+/* Says hello again. */
+bool pdm_mapping_refresh(int64_t now);
+/* Of the agent that made the mappings. */
+uint64_t pdm_mapping_instance(void);
+/* A slot of the segment; NULL if there is none of that number. */
+struct pdm_slot *pdm_mapping_slot(uint32_t number);
+/* What is attached without an agent: enum pdm_format. */
+uint8_t pdm_mapping_own_format(void);
+
+#endif
