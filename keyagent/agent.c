@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The agent as a whole: start, reload, end, and what is done once a second. */
+#include "keyagent/agent.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "keyagent/clock.h"
+#include "keyagent/log.h"
+
+static uint64_t random_number(void)
+{
+    uint64_t number;
+
+    randombytes_buf(&number, sizeof number);
+    return number;
+}
+
+static void publish(struct agent *agent)
+{
+    associations_publish(&agent->associations, &agent->config.settings, agent->segment.policy);
+}
+
+/* A program that misses this looks for another agent. */
+static void show_life(struct agent *agent, int64_t now)
+{
+    atomic_store_explicit(&agent->segment.policy->heartbeat, now, memory_order_relaxed);
+}
+
+static bool make_tables(struct agent *agent)
+{
+    const struct config *config = &agent->config;
+    bool good = ledger_init(&agent->ledger, config->max_ledger, random_number()) &&
+                peers_init(&agent->peers, config->state, random_number()) &&
+                clients_init(&agent->clients, random_number());
+
+    if (!good)
+        log_error("out of memory");
+    return good;
+}
+
+bool agent_init(struct agent *agent, struct config *config)
+{
+    const struct associations none = {0};
+
+    *agent = (struct agent){.config = *config,
+                            .segment = {.policy_fd = -1, .metrics_fd = -1},
+                            .instance = random_number(),
+                            .started = clock_now()};
+    *config = (struct config){0};
+    if (!make_tables(agent) ||
+        !associations_load(&agent->associations, &none, &agent->config, &agent->ledger,
+                           agent->started) ||
+        !search_init(&agent->search, &agent->associations, &agent->ledger, &agent->peers,
+                     random_number()) ||
+        !segment_init(&agent->segment, agent->config.max_slots))
+        return false;
+    if (!slots_init(&agent->slots, agent->segment.metrics->slot, agent->config.max_slots)) {
+        log_error("out of memory");
+        return false;
+    }
+    publish(agent);
+    show_life(agent, agent->started);
+    return true;
+}
+
+void agent_free(struct agent *agent)
+{
+    slots_free(&agent->slots);
+    segment_free(&agent->segment);
+    search_free(&agent->search);
+    associations_free(&agent->associations);
+    clients_free(&agent->clients);
+    peers_free(&agent->peers);
+    ledger_free(&agent->ledger);
+    config_free(&agent->config);
+}
+
+static bool differ(const char *a, const char *b)
+{
+    return (a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0);
+}
+
+/* Their memory is handed out, or in use. */
+static void keep_until_restart(struct config *config, const struct config *before)
+{
+    if (config->max_slots != before->max_slots || config->max_ledger != before->max_ledger ||
+        differ(config->state, before->state) || differ(config->socket, before->socket))
+        log_warning(
+            "socket, state, max_slots and max_ledger take effect when the agent is restarted");
+    config->max_slots = before->max_slots;
+    config->max_ledger = before->max_ledger;
+}
+
+bool agent_reload(struct agent *agent, struct config *config)
+{
+    struct associations loaded;
+
+    if (!associations_load(&loaded, &agent->associations, config, &agent->ledger, clock_now()))
+        return false;
+    /*
+     * Whoever holds a secret that is no longer in force must not get a lease on the new one for
+     * it.
+     */
+    if (!associations_same(&agent->associations, &loaded))
+        agent->instance = random_number();
+    keep_until_restart(config, &agent->config);
+    associations_free(&agent->associations);
+    agent->associations = loaded;
+    config_free(&agent->config);
+    agent->config = *config;
+    *config = (struct config){0};
+    search_reset(&agent->search);
+    publish(agent);
+    return true;
+}
+
+void agent_void_leases(struct agent *agent)
+{
+    ledger_empty(&agent->ledger);
+    publish(agent);
+}
+
+void agent_end_flow(struct agent *agent, uint32_t slot)
+{
+    clients_flow_ended(&agent->clients, &agent->slots.record[slot].info.client);
+    slots_release(&agent->slots, slot);
+}
+
+static void end_idle_flow(void *arg, uint32_t slot)
+{
+    agent_end_flow(arg, slot);
+}
+
+/*
+ * All flows of a process that is gone; a process that came later under its pid has another start.
+ */
+static void end_flows_of(void *arg, const struct client_id *id, uint64_t start)
+{
+    struct agent *agent = arg;
+
+    for (uint32_t slot = 0; slot < agent->slots.count; slot++) {
+        const struct slot_record *record = &agent->slots.record[slot];
+
+        if (record->owner != 0 && record->info.client.pid == id->pid &&
+            record->info.client.uid == id->uid && record->info.start == start)
+            agent_end_flow(agent, slot);
+    }
+}
+
+void agent_tick(struct agent *agent)
+{
+    int64_t now = clock_now();
+    int64_t idle = agent->config.settings.flow_idle_s * PDM_NSEC_PER_SEC;
+
+    show_life(agent, now);
+    if (associations_expire(&agent->associations, now))
+        publish(agent);
+    clients_sweep(&agent->clients, now, end_flows_of, agent);
+    slots_sweep(&agent->slots, now, idle, end_idle_flow, agent);
+    peers_save(&agent->peers);
+    log_flush();
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The agent's clock: monotonic nanoseconds, as in the slots that the shim writes. */
+#ifndef PDM_KEYAGENT_CLOCK_H
+#define PDM_KEYAGENT_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#include "core/limits.h"
+
+static inline int64_t clock_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * PDM_NSEC_PER_SEC + now.tv_nsec;
+}
+
+#endif

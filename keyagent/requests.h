@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What clients ask of the agent (core/message.h): one function per request. Takes bytes and gives
+ * bytes; the sockets are the server's.
+ */
+#ifndef PDM_KEYAGENT_REQUESTS_H
+#define PDM_KEYAGENT_REQUESTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keyagent/agent.h"
+
+#define REPLY_FDS 2
+
+struct reply {
+    uint8_t bytes[PDM_MESSAGE_MAX]; /* may hold secrets: locked memory, to be wiped */
+    size_t len;                     /* 0: there is no reply */
+    int fd[REPLY_FDS];              /* go with it; not to be closed */
+    size_t fds;
+};
+
+/* Answers the message of LEN octets that client WHO sent. */
+void requests_answer(struct agent *agent, const struct client_id *who, const uint8_t *bytes,
+                     size_t len, struct reply *reply);
+
+#endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The search for the Kri that opens an option. */
+#include "keyagent/search.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/keys.h"
+#include "core/seal.h"
+#include "keyagent/clock.h"
+#include "keyagent/harden.h"
+#include "keyagent/limits.h"
+#include "keyagent/log.h"
+
+#define F_OCTET (PDM_AAD_LEN - 1) /* of an option: its lowest bit is f */
+#define CLOCK_EVERY 32            /* trials between looks at the clock */
+#define FOUND_BELOW 32 /* Kri of a tuple that other holders may still use, below its highest */
+
+bool search_init(struct search *s, const struct associations *associations,
+                 const struct ledger *ledger, struct peers *peers, uint64_t seed)
+{
+    *s = (struct search){
+        .associations = associations, .ledger = ledger, .peers = peers, .seed = seed};
+    randombytes_buf(s->hash_key, sizeof s->hash_key);
+    s->found = calloc(AGENT_SEARCH_MEMORY, sizeof *s->found);
+    s->failure = calloc(AGENT_SEARCH_MEMORY, sizeof *s->failure);
+    s->secret = harden_alloc(1, sizeof *s->secret);
+    if (s->found != NULL && s->failure != NULL && s->secret != NULL)
+        return true;
+    search_free(s);
+    return false;
+}
+
+void search_free(struct search *s)
+{
+    free(s->found);
+    free(s->failure);
+    if (s->secret != NULL)
+        sodium_free(s->secret);
+    *s = (struct search){0};
+}
+
+void search_reset(struct search *s)
+{
+    memset(s->job, 0, sizeof s->job);
+    s->jobs = 0;
+    memset(s->failure, 0, AGENT_SEARCH_MEMORY * sizeof *s->failure);
+}
+
+/* What was found, what failed: fixed places, a newcomer replaces whoever is there. */
+
+static struct search_found *found_place(const struct search *s, const struct pdm_tuple *tuple)
+{
+    return &s->found[pdm_tuple_hash(tuple, s->seed) % AGENT_SEARCH_MEMORY];
+}
+
+static const struct search_found *found_get(const struct search *s, uint32_t secret,
+                                            const struct pdm_tuple *tuple)
+{
+    const struct search_found *found = found_place(s, tuple);
+
+    if (found->used && found->secret == secret && pdm_tuple_equal(&found->tuple, tuple))
+        return found;
+    return NULL;
+}
+
+static void found_put(struct search *s, uint32_t secret, const struct pdm_tuple *tuple,
+                      uint64_t kri)
+{
+    const struct search_found *before = found_get(s, secret, tuple);
+
+    if (before == NULL || before->kri < kri)
+        *found_place(s, tuple) =
+            (struct search_found){.used = true, .secret = secret, .tuple = *tuple, .kri = kri};
+}
+
+/* Keyed, and over the very octets: nobody can make a good option look like one that failed. */
+static uint64_t failure_hash(const struct search *s, const struct search_target *target)
+{
+    uint8_t text[PDM_TUPLE_LEN + PDM_OPTION_MAX];
+    uint64_t hash;
+
+    _Static_assert(sizeof s->hash_key == crypto_shorthash_KEYBYTES, "key");
+    _Static_assert(sizeof hash == crypto_shorthash_BYTES, "hash");
+    pdm_tuple_bytes(&target->tuple, text);
+    memcpy(text + PDM_TUPLE_LEN, target->option, PDM_OPTION_MAX);
+    crypto_shorthash((uint8_t *)&hash, text, sizeof text, s->hash_key);
+    return hash;
+}
+
+static enum pdm_status failure_get(const struct search *s, const struct search_target *target,
+                                   int64_t now)
+{
+    uint64_t hash = failure_hash(s, target);
+    const struct search_failure *failure = &s->failure[hash % AGENT_SEARCH_MEMORY];
+
+    return failure->hash == hash && failure->until > now ? failure->status : PDM_STATUS_OK;
+}
+
+static void failure_put(struct search *s, const struct search_target *target,
+                        enum pdm_status status, int64_t now)
+{
+    uint64_t hash = failure_hash(s, target);
+
+    s->failure[hash % AGENT_SEARCH_MEMORY] = (struct search_failure){
+        .hash = hash, .until = now + AGENT_SEARCH_FAILURE_NS, .status = status};
+}
+
+/* Trials. */
+
+static bool opens(const struct search *s, const struct association *a,
+                  const struct search_target *target, uint64_t kri)
+{
+    struct pdm_key key;
+    struct pdm_fields fields;
+    bool good = kri % 2 == (target->option[F_OCTET] & 1U) &&
+                pdm_kri_key(&a->suite, *s->secret, kri, &key) &&
+                pdm_open(&a->suite, &key, target->option, &fields);
+
+    sodium_memzero(&key, sizeof key);
+    return good;
+}
+
+static bool begin_trials(struct search *s, const struct association *a,
+                         const struct search_target *target)
+{
+    return pdm_flow_secret(&a->suite, associations_shared(s->associations, a), &target->tuple,
+                           *s->secret);
+}
+
+static void end_trials(struct search *s)
+{
+    sodium_memzero(s->secret, sizeof *s->secret);
+}
+
+static const uint8_t *id_of(const struct search *s, const struct association *a)
+{
+    return s->ledger->secret[a->secret].id;
+}
+
+/* KRI opens TARGET: is it a good one? */
+static enum pdm_status judge(struct search *s, const struct association *a,
+                             const struct search_target *target, uint64_t kri, int64_t now)
+{
+    const uint8_t *peer_addr = target->tuple.saddr;
+    const struct peer *peer = peers_find(s->peers, id_of(s, a), peer_addr);
+    uint32_t generation = (uint32_t)(kri >> 32);
+
+    if (peer != NULL && peer_is_past(peer, generation)) {
+        log_warning("association %s: an option of generation %u, long past, was replayed", a->name,
+                    generation);
+        failure_put(s, target, PDM_STATUS_REPLAY, now);
+        return PDM_STATUS_REPLAY;
+    }
+    peers_saw(s->peers, id_of(s, a), peer_addr, generation);
+    found_put(s, a->secret, &target->tuple, kri);
+    s->count_found++;
+    return PDM_STATUS_OK;
+}
+
+/* The first counter from COUNTER on whose lowest bit is the option's f. */
+static uint64_t with_f(const struct search_target *target, uint64_t counter)
+{
+    return counter + (counter % 2 != (target->option[F_OCTET] & 1U));
+}
+
+static bool try_generation(const struct search *s, const struct association *a,
+                           const struct search_target *target, const struct search_span *span,
+                           uint64_t *kri)
+{
+    uint64_t end = (uint64_t)span->counter + span->counters;
+
+    for (uint64_t c = with_f(target, span->counter); c < end && c <= UINT32_MAX; c += 2) {
+        *kri = (uint64_t)span->first << 32 | c;
+        if (opens(s, a, target, *kri))
+            return true;
+    }
+    return false;
+}
+
+/* The part that is done at once. */
+
+static struct search_span span_in(uint32_t generation, const uint64_t *highest,
+                                  const struct search_found *found)
+{
+    struct search_span span = {generation, 1, 0, PDM_SEARCH_COUNTERS};
+
+    if (highest != NULL && *highest >> 32 == generation && (uint32_t)*highest != UINT32_MAX) {
+        span.counter = (uint32_t)*highest + 1;
+    } else if (found != NULL && found->kri >> 32 == generation) {
+        uint32_t counter = (uint32_t)found->kri;
+
+        span.counter = counter > FOUND_BELOW ? counter - FOUND_BELOW : 0;
+        span.counters += counter - span.counter + 1;
+    }
+    return span;
+}
+
+static bool try_at_once(const struct search *s, const struct association *a,
+                        const struct search_target *target, const struct peer *peer,
+                        const uint64_t *highest, uint64_t *kri)
+{
+    const struct search_found *found = found_get(s, a->secret, &target->tuple);
+    uint32_t generation[PDM_SEARCH_GENERATIONS] = {0, 1, 2, 3}; /* of a peer never heard of */
+    uint32_t count = PDM_SEARCH_GENERATIONS;
+
+    if (peer->seen_count > 0)
+        count = peer_latest(peer, generation);
+    if (found != NULL) {
+        *kri = found->kri;
+        if (opens(s, a, target, *kri))
+            return true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct search_span span = span_in(generation[i], highest, found);
+
+        if (try_generation(s, a, target, &span, kri))
+            return true;
+    }
+    return false;
+}
+
+/* The part that goes on in slices. */
+
+static void add_span(struct search_job *job, uint64_t first, uint64_t end, uint32_t counter,
+                     uint32_t counters)
+{
+    if (end > UINT64_C(1) << 32)
+        end = UINT64_C(1) << 32;
+    if (first < end)
+        job->span[job->spans++] =
+            (struct search_span){(uint32_t)first, (uint32_t)(end - first), counter, counters};
+}
+
+static void plan(struct search_job *job, const struct peer *peer)
+{
+    if (peer->seen_count == 0) {
+        add_span(job, 0, PDM_SEARCH_FIRST, 0, 2);
+        add_span(job, 0, AGENT_SEARCH_FIRST_FULL, 2, PDM_SEARCH_COUNTERS - 2);
+        return;
+    }
+    uint64_t highest = peer->highest;
+    uint64_t below = highest > AGENT_SEARCH_PAST ? highest - AGENT_SEARCH_PAST : 0;
+
+    add_span(job, highest + 1, highest + 1 + PDM_SEARCH_AHEAD, 0, PDM_SEARCH_COUNTERS);
+    add_span(job, below, highest, 0, PDM_SEARCH_COUNTERS);
+    add_span(job, highest + 1 + PDM_SEARCH_AHEAD, PDM_SEARCH_FIRST, 0, 2);
+}
+
+static struct search_job *job_of(struct search *s, const struct search_target *target)
+{
+    for (uint32_t i = 0; i < AGENT_SEARCH_JOBS; i++) {
+        struct search_job *job = &s->job[i];
+
+        if (job->used && job->target.association == target->association &&
+            pdm_tuple_equal(&job->target.tuple, &target->tuple))
+            return job;
+    }
+    return NULL;
+}
+
+static enum pdm_status enqueue(struct search *s, const struct search_target *target,
+                               const struct peer *peer)
+{
+    struct search_job *job = s->job;
+
+    if (s->jobs == AGENT_SEARCH_JOBS)
+        return PDM_STATUS_QUOTA;
+    while (job->used)
+        job++;
+    *job = (struct search_job){.used = true, .target = *target};
+    plan(job, peer);
+    s->jobs++;
+    return PDM_STATUS_LATER;
+}
+
+/*
+ * Tuples that an attacker makes up use up neither the budget of those that are known nor other
+ * peers' budgets.
+ */
+static bool within_budget(struct search *s, struct peer *peer, bool known, int64_t now)
+{
+    if (peer == NULL)
+        return bucket_take(&s->strangers, now, AGENT_SEARCH_STRANGER_RATE);
+    if (known)
+        return bucket_take(&peer->known_tuples, now, AGENT_SEARCH_KNOWN_RATE);
+    return bucket_take(&peer->new_tuples, now, AGENT_SEARCH_NEW_RATE);
+}
+
+/* What the asking end has seen counts for its own search; only what was opened here is kept. */
+static struct peer view_of(const struct peer *peer, const uint64_t *highest)
+{
+    struct peer view = {0};
+
+    if (peer != NULL)
+        view = *peer;
+    if (highest != NULL)
+        peer_saw(&view, (uint32_t)(*highest >> 32));
+    return view;
+}
+
+enum pdm_status search_ask(struct search *s, const struct search_target *target,
+                           const uint64_t *highest, int64_t now, uint64_t *kri)
+{
+    const struct association *a = associations_get(s->associations, target->association);
+    struct peer *peer = peers_find(s->peers, id_of(s, a), target->tuple.saddr);
+    bool known = highest != NULL || found_get(s, a->secret, &target->tuple) != NULL;
+    enum pdm_status failed = failure_get(s, target, now);
+
+    s->count++;
+    if (failed != PDM_STATUS_OK)
+        return failed;
+    if (!within_budget(s, peer, known, now))
+        return PDM_STATUS_QUOTA;
+    if (!begin_trials(s, a, target))
+        return PDM_STATUS_NOT_FOUND;
+    struct peer view = view_of(peer, highest);
+    bool found = try_at_once(s, a, target, &view, highest, kri);
+    end_trials(s);
+    if (found)
+        return judge(s, a, target, *kri, now);
+    return job_of(s, target) != NULL ? PDM_STATUS_LATER : enqueue(s, target, &view);
+}
+
+/* Moves JOB to its next Kri; false if that was the last. */
+static bool job_next(struct search_job *job, uint64_t *kri)
+{
+    while (job->at_span < job->spans) {
+        const struct search_span *span = &job->span[job->at_span];
+        uint64_t counter = with_f(&job->target, (uint64_t)span->counter + job->counter);
+
+        if (counter < (uint64_t)span->counter + span->counters) {
+            *kri = ((uint64_t)span->first + job->generation) << 32 | counter;
+            job->counter = (uint32_t)(counter - span->counter) + 1;
+            return true;
+        }
+        job->counter = 0;
+        if (++job->generation == span->generations) {
+            job->generation = 0;
+            job->at_span++;
+        }
+    }
+    return false;
+}
+
+static void job_end(struct search *s, struct search_job *job)
+{
+    job->used = false;
+    s->jobs--;
+}
+
+static void job_slice(struct search *s, struct search_job *job, const struct association *a,
+                      int64_t now)
+{
+    uint64_t kri;
+
+    for (uint32_t n = 1; job_next(job, &kri); n++) {
+        if (opens(s, a, &job->target, kri)) {
+            judge(s, a, &job->target, kri, now);
+            job_end(s, job);
+            return;
+        }
+        if (n % CLOCK_EVERY == 0 && clock_now() - now > AGENT_SEARCH_SLICE_NS)
+            return;
+    }
+    log_info("association %s: no key opens an option that looks encrypted", a->name);
+    failure_put(s, &job->target, PDM_STATUS_NOT_FOUND, now);
+    job_end(s, job);
+}
+
+bool search_run(struct search *s, int64_t now)
+{
+    if (s->jobs == 0)
+        return false;
+    do
+        s->turn = (s->turn + 1) % AGENT_SEARCH_JOBS;
+    while (!s->job[s->turn].used);
+
+    struct search_job *job = &s->job[s->turn];
+    const struct association *a = associations_get(s->associations, job->target.association);
+    if (a == NULL || !begin_trials(s, a, &job->target)) {
+        job_end(s, job);
+    } else {
+        job_slice(s, job, a, now);
+        end_trials(s);
+    }
+    return s->jobs > 0;
+}

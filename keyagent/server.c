@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The event loop. */
+#include "keyagent/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "keyagent/clock.h"
+#include "keyagent/harden.h"
+#include "keyagent/limits.h"
+#include "keyagent/log.h"
+#include "keyagent/requests.h"
+#include "keyagent/watch.h"
+
+struct server;
+
+struct connection {
+    struct server *server;
+    int fd; /* -1: unused */
+    struct client_id who;
+    struct event *event;
+    uint64_t turn; /* when it was accepted, in connections */
+};
+
+enum {
+    EVENT_LISTEN,
+    EVENT_LISTEN_AGAIN,
+    EVENT_TICK,
+    EVENT_SEARCH,
+    EVENT_HANGUP,
+    EVENT_TERMINATE,
+    EVENT_INTERRUPT,
+    EVENT_UEVENT,
+    EVENTS
+};
+
+struct server {
+    struct agent *agent;
+    const struct listener *listener;
+    const char *config_path;
+    struct event_base *base;
+    struct event *event[EVENTS];
+    struct connection connection[AGENT_CONNECTIONS_MAX];
+    uint64_t turn;
+    struct reply *reply; /* locked memory */
+    struct watch watch;
+    int stamping; /* see open_stamping() */
+};
+
+static const struct timeval tick = {.tv_sec = AGENT_TICK_S};
+static const struct timeval silence = {.tv_sec = AGENT_SILENCE_S};
+static const struct timeval accept_pause = {.tv_usec = AGENT_ACCEPT_PAUSE_US};
+static const struct timeval search_pause = {.tv_usec = AGENT_SEARCH_PAUSE_US};
+
+/* Connections. */
+
+static void drop(struct connection *c)
+{
+    event_del(c->event);
+    close(c->fd);
+    c->fd = -1;
+}
+
+static void send_reply(int fd, const struct reply *reply)
+{
+    struct iovec data = {.iov_base = (void *)reply->bytes, .iov_len = reply->len};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(REPLY_FDS * sizeof(int))];
+    } control = {0};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+
+    if (reply->fds > 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(reply->fds * sizeof(int));
+        memcpy(CMSG_DATA(c), reply->fd, reply->fds * sizeof(int));
+    }
+    /* Never waits: who does not read its reply goes without. */
+    if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE)
+        log_warning("cannot send a reply: %s", strerror(errno));
+}
+
+static void search_goes_on(struct server *s)
+{
+    if (s->agent->search.jobs > 0 && !evtimer_pending(s->event[EVENT_SEARCH], NULL))
+        evtimer_add(s->event[EVENT_SEARCH], &search_pause);
+}
+
+/* True if a request was there: it has been answered. */
+static bool serve(struct server *s, int fd, const struct client_id *who)
+{
+    uint8_t
+        request[PDM_MESSAGE_SMALL + 1]; /* one more than any request: longer ones are malformed */
+    ssize_t got = recv(fd, request, sizeof request, MSG_DONTWAIT);
+
+    if (got < 0)
+        return errno != EAGAIN && errno != EINTR;
+    if (got == 0)
+        return true;
+    requests_answer(s->agent, who, request, (size_t)got, s->reply);
+    if (s->reply->len > 0)
+        send_reply(fd, s->reply);
+    sodium_memzero(s->reply->bytes, s->reply->len);
+    search_goes_on(s);
+    return true;
+}
+
+static void on_connection(evutil_socket_t fd, short what, void *arg)
+{
+    struct connection *c = arg;
+
+    if ((what & EV_TIMEOUT) != 0 || serve(c->server, (int)fd, &c->who))
+        drop(c);
+}
+
+/* An unused one; if there is none, the one that has been silent for longest makes room. */
+static struct connection *make_room(struct server *s)
+{
+    struct connection *oldest = &s->connection[0];
+
+    for (size_t i = 0; i < AGENT_CONNECTIONS_MAX; i++) {
+        struct connection *c = &s->connection[i];
+
+        if (c->fd < 0)
+            return c;
+        if (c->turn < oldest->turn)
+            oldest = c;
+    }
+    drop(oldest);
+    return oldest;
+}
+
+static void wait_for_request(struct server *s, int fd, const struct client_id *who)
+{
+    struct connection *c = make_room(s);
+
+    c->fd = fd;
+    c->who = *who;
+    c->turn = ++s->turn;
+    if (event_assign(c->event, s->base, fd, EV_READ, on_connection, c) != 0 ||
+        event_add(c->event, &silence) != 0) {
+        close(fd);
+        c->fd = -1;
+    }
+}
+
+/* A user's agent answers that user and root; the system's, whoever the socket's mode let in. */
+static bool may_ask(const struct server *s, int fd, struct client_id *who)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || len != sizeof peer)
+        return false;
+    *who = (struct client_id){.pid = peer.pid, .uid = peer.uid};
+    if (s->listener->is_system || peer.uid == geteuid() || peer.uid == 0)
+        return true;
+    log_warning("refused process %d of user %u", (int)peer.pid, (unsigned)peer.uid);
+    return false;
+}
+
+static void accept_again(struct server *s)
+{
+    log_error("cannot accept connections: %s", strerror(errno));
+    event_del(s->event[EVENT_LISTEN]);
+    evtimer_add(s->event[EVENT_LISTEN_AGAIN], &accept_pause);
+}
+
+static void on_listen_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+
+    (void)fd;
+    (void)what;
+    event_add(s->event[EVENT_LISTEN], NULL);
+}
+
+/* As many per turn as may wait, so that signals and timers get their turn too. */
+static void on_listen(evutil_socket_t listening, short what, void *arg)
+{
+    struct server *s = arg;
+
+    (void)what;
+    for (int i = 0; i < AGENT_CONNECTIONS_MAX; i++) {
+        struct client_id who;
+        int fd = accept4((int)listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+                accept_again(s);
+            return;
+        }
+        if (!may_ask(s, fd, &who) || serve(s, fd, &who))
+            close(fd);
+        else
+            wait_for_request(s, fd, &who);
+    }
+}
+
+/* Time and signals. */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+
+    (void)fd;
+    (void)what;
+    agent_tick(s->agent);
+    if (watch_boot_changed(&s->watch)) {
+        log_warning("the boot id has changed: all leases are void");
+        agent_void_leases(s->agent);
+    }
+}
+
+static void on_uevent(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+
+    (void)fd;
+    (void)what;
+    if (watch_vm_changed(&s->watch)) {
+        log_warning(
+            "this virtual machine was restored or copied: all leases are void; keys should be "
+            "replaced");
+        agent_void_leases(s->agent);
+    }
+}
+
+static void on_search(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+
+    (void)fd;
+    (void)what;
+    search_run(&s->agent->search, clock_now());
+    search_goes_on(s);
+}
+
+static void tell(void *arg, const char *line)
+{
+    (void)arg;
+    log_error("%s", line);
+}
+
+static void on_hangup(evutil_socket_t number, short what, void *arg)
+{
+    struct server *s = arg;
+    struct config config;
+
+    (void)number;
+    (void)what;
+    if (config_load(s->config_path, &config, tell, NULL) && agent_reload(s->agent, &config)) {
+        log_info("%s: reloaded, %zu associations", s->config_path, s->agent->associations.count);
+        return;
+    }
+    config_free(&config);
+    log_error("%s: the configuration of before stays in force", s->config_path);
+}
+
+static void on_end(evutil_socket_t number, short what, void *arg)
+{
+    struct server *s = arg;
+
+    (void)number;
+    (void)what;
+    event_base_loopbreak(s->base);
+}
+
+/* Set up and torn down. */
+
+/*
+ * The kernel stamps received packets only while some socket of the host asks for it, and begins a
+ * moment after the first does. This one asks for as long as the agent runs, so that clients'
+ * first packets are stamped.
+ */
+static int open_stamping(void)
+{
+    const int on = 1;
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0)
+        log_error("cannot have received packets stamped: %s", strerror(errno));
+    return fd;
+}
+
+static bool add_event(struct server *s, int number, int fd, short what,
+                      void (*handler)(evutil_socket_t, short, void *), const struct timeval *when)
+{
+    s->event[number] = event_new(s->base, fd, what, handler, s);
+    return s->event[number] != NULL && (when == NULL || event_add(s->event[number], when) == 0);
+}
+
+static bool add_events(struct server *s)
+{
+    return add_event(s, EVENT_LISTEN, s->listener->fd, EV_READ | EV_PERSIST, on_listen, NULL) &&
+           event_add(s->event[EVENT_LISTEN], NULL) == 0 &&
+           add_event(s, EVENT_LISTEN_AGAIN, -1, 0, on_listen_again, NULL) &&
+           add_event(s, EVENT_TICK, -1, EV_PERSIST, on_tick, &tick) &&
+           add_event(s, EVENT_SEARCH, -1, 0, on_search, NULL) &&
+           add_event(s, EVENT_HANGUP, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hangup, NULL) &&
+           event_add(s->event[EVENT_HANGUP], NULL) == 0 &&
+           add_event(s, EVENT_TERMINATE, SIGTERM, EV_SIGNAL | EV_PERSIST, on_end, NULL) &&
+           event_add(s->event[EVENT_TERMINATE], NULL) == 0 &&
+           add_event(s, EVENT_INTERRUPT, SIGINT, EV_SIGNAL | EV_PERSIST, on_end, NULL) &&
+           event_add(s->event[EVENT_INTERRUPT], NULL) == 0 &&
+           (s->watch.uevents < 0 ||
+            (add_event(s, EVENT_UEVENT, s->watch.uevents, EV_READ | EV_PERSIST, on_uevent, NULL) &&
+             event_add(s->event[EVENT_UEVENT], NULL) == 0));
+}
+
+static bool set_up(struct server *s)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < AGENT_CONNECTIONS_MAX; i++)
+        s->connection[i] = (struct connection){.server = s, .fd = -1};
+    s->stamping = open_stamping();
+    watch_init(&s->watch);
+    s->reply = harden_alloc(1, sizeof *s->reply);
+    s->base = event_base_new();
+    if (s->stamping < 0 || s->reply == NULL || s->base == NULL)
+        return false;
+    for (size_t i = 0; i < AGENT_CONNECTIONS_MAX && good; i++) {
+        s->connection[i].event = event_new(s->base, -1, 0, on_connection, &s->connection[i]);
+        good = s->connection[i].event != NULL;
+    }
+    if (good && add_events(s))
+        return true;
+    log_error("the event loop cannot be set up");
+    return false;
+}
+
+static void tear_down(struct server *s)
+{
+    for (size_t i = 0; i < AGENT_CONNECTIONS_MAX; i++) {
+        if (s->connection[i].fd >= 0)
+            drop(&s->connection[i]);
+        if (s->connection[i].event != NULL)
+            event_free(s->connection[i].event);
+    }
+    for (int i = 0; i < EVENTS; i++)
+        if (s->event[i] != NULL)
+            event_free(s->event[i]);
+    if (s->base != NULL)
+        event_base_free(s->base);
+    if (s->reply != NULL)
+        sodium_free(s->reply);
+    watch_free(&s->watch);
+    if (s->stamping >= 0)
+        close(s->stamping);
+}
+
+bool server_run(struct agent *agent, const struct listener *listener, const char *config_path)
+{
+    struct server s = {.agent = agent, .listener = listener, .config_path = config_path};
+    bool good = set_up(&s);
+
+    if (good) {
+        log_info("serving %zu associations", agent->associations.count);
+        good = event_base_dispatch(s.base) == 0;
+        log_info(good ? "ends" : "the event loop failed");
+    }
+    tear_down(&s);
+    return good;
+}
