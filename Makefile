@@ -7,10 +7,13 @@
 
 VERSION = 0.1.0
 BUILD  ?= build
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 PYTHON ?= /usr/bin/python3
 
-OPT      ?= -O2
+# The data path crosses many small files: with gcc they are optimised together.
+OPT      ?= $(if $(findstring clang,$(CC)),-O2,-O3 -flto=auto -ffat-lto-objects -fno-plt)
 WARN      = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 HARDEN   ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 SANITIZE ?=
@@ -74,24 +77,31 @@ $(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmcore.a
 # Tests.
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(AGENT)) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ -lcriterion -liniparser -levent_core -lsodium -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_core -lsodium -lm -o $@
 
 # Those of pdmping link its parts, without the library.
 $(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/pdmping.o %/pdmping_run.o,$(PING)) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ -lcriterion -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
 
 $(BUILD)/tests/apps/%: tests/apps/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(filter-out -fvisibility=hidden,$(CFLAGS)) $< -pthread -o $@
 
+bench-programs: $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
+
+$(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libpdmcore.a
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $< $(BUILD)/libpdmcore.a -lsodium -o $@
+
 MATRIX = $(wildcard tests/apps/callmatrix.c tests/apps/matrix/*.c)
 
 $(BUILD)/tests/apps/callmatrix: $(MATRIX) $(wildcard tests/apps/matrix/*.h)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(filter-out -fvisibility=hidden -M%,$(CFLAGS)) $(MATRIX) -pthread -o $@
+	$(Q)$(CC) $(filter-out -fvisibility=hidden -M%,$(CFLAGS)) -fno-lto $(MATRIX) -pthread -o $@
 
 $(BUILD)/tests/net/linksim: tests/net/linksim.c
 	@mkdir -p $(@D)
@@ -103,6 +113,6 @@ check check-long lint bench demo fuzz: ; $(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tes
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all apps unit check check-long lint bench demo fuzz clean
+.PHONY: all apps bench-programs unit check check-long lint bench demo fuzz clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

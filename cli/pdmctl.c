@@ -31,7 +31,8 @@ static void print_usage(FILE *out)
         fprintf(out, "  %-7s%-6s%s\n", subcommands[i].name,
                 subcommands[i].operand ? subcommands[i].operand : "", subcommands[i].help);
     fputs("  -j, --json     status and flows as JSON Lines\n"
-          "  -s SOCKET      the agent's socket\n"
+          "  -s, --socket SOCKET\n"
+          "                 the agent's socket\n"
           "  -h, --help     this text\n"
           "  -V, --version  the version\n",
           out);

@@ -144,11 +144,9 @@ static void sample_network(struct pdm_flow *flow, int64_t network, int64_t step,
  * Only the first packet that names a send answers it, and only if no packet before it went
  * missing: else the tail of a long download would read as a slow server.
  */
-static void sample_server(struct pdm_flow *flow, uint64_t named, uint16_t psntp, int64_t server,
+static void sample_server(struct pdm_flow *flow, uint64_t named, bool follows, int64_t server,
                           struct pdm_sample *sample)
 {
-    bool follows = flow->last_psntp == 0 || psntp == pdm_psn_next(flow->last_psntp);
-
     if (named <= flow->named || !follows)
         return;
     sample->has_server = true;
@@ -160,8 +158,8 @@ static void sample_server(struct pdm_flow *flow, uint64_t named, uint16_t psntp,
         pdm_delay_add(&flow->slot->server, server);
 }
 
-static void take_sample(struct pdm_flow *flow, const struct pdm_fields *fields, int64_t at,
-                        struct pdm_sample *sample)
+static void take_sample(struct pdm_flow *flow, const struct pdm_fields *fields, bool follows,
+                        int64_t at, struct pdm_sample *sample)
 {
     uint64_t named = send_named(flow, fields->psnlr);
 
@@ -177,7 +175,7 @@ static void take_sample(struct pdm_flow *flow, const struct pdm_fields *fields, 
         count(flow, PDM_COUNTER_negative, 1);
     } else {
         sample_network(flow, network, step, sample);
-        sample_server(flow, named, fields->psntp, server, sample);
+        sample_server(flow, named, follows, server, sample);
     }
 }
 
@@ -193,7 +191,6 @@ static void acknowledge(struct pdm_flow *flow, uint16_t psnlr)
 
 static void remember_receipt(struct pdm_flow *flow, uint16_t psntp, int64_t at, bool stamped)
 {
-    flow->last_psntp = psntp;
     if (!stamped) {
         count(flow, PDM_COUNTER_unstamped, 1);
         return;
@@ -204,9 +201,25 @@ static void remember_receipt(struct pdm_flow *flow, uint16_t psntp, int64_t at, 
     flow->dtls = delta_last_sent(flow, at);
 }
 
-static enum pdm_receive_status account(struct pdm_flow *flow, struct pdm_sequence *sequence,
-                                       uint16_t psntp)
+/*
+ * Without a Kri nothing tells one sender's sequence from the next one's: another process on the
+ * same port, or the same after a restart, begins anywhere.
+ */
+static bool is_another_sequence(const struct pdm_sequence *sequence, uint16_t psntp)
 {
+    uint32_t ahead;
+
+    if (sequence->top == 0)
+        return false;
+    ahead = pdm_psn_ahead(sequence->top_psn, psntp);
+    return ahead >= PDM_WINDOW && ahead <= PDM_PSN_CYCLE - PDM_WINDOW;
+}
+
+/* *FOLLOWS: nothing before it in its sequence went missing. */
+static enum pdm_receive_status account(struct pdm_flow *flow, struct pdm_sequence *sequence,
+                                       uint16_t psntp, bool *follows)
+{
+    bool first = sequence->top == 0;
     struct pdm_sequence_step step = pdm_sequence_accept(sequence, psntp);
 
     switch (step.verdict) {
@@ -223,6 +236,7 @@ static enum pdm_receive_status account(struct pdm_flow *flow, struct pdm_sequenc
     count(flow, PDM_COUNTER_lost, (uint64_t)step.lost);
     if (step.reordered)
         count(flow, PDM_COUNTER_reordered, 1);
+    *follows = first || (!step.reordered && step.lost == 0);
     return PDM_RECEIVED;
 }
 
@@ -249,12 +263,15 @@ enum pdm_receive_status pdm_flow_receive(struct pdm_flow *flow, const struct pdm
         count(flow, PDM_COUNTER_malformed, 1);
         return PDM_REFUSED;
     }
-    enum pdm_receive_status status = account(flow, sequence, fields.psntp);
+    if (sequence == &flow->clear && is_another_sequence(sequence, fields.psntp))
+        memset(sequence, 0, sizeof *sequence);
+    bool follows = false;
+    enum pdm_receive_status status = account(flow, sequence, fields.psntp, &follows);
 
     if (status != PDM_RECEIVED)
         return status;
     if (stamped)
-        take_sample(flow, &fields, at, sample);
+        take_sample(flow, &fields, follows, at, sample);
     acknowledge(flow, fields.psnlr);
     remember_receipt(flow, fields.psntp, at, stamped);
     return PDM_RECEIVED;

@@ -31,7 +31,6 @@ struct pdm_flow {
 
     /* Receiving. */
     bool received;         /* psnlr and received_at are valid */
-    uint16_t last_psntp;   /* of the last packet received, stamped or not; 0 before the first */
     uint16_t psnlr;        /* PSNTP of the last packet received with a receive time */
     int64_t received_at;   /* that time */
     struct pdm_delta dtls; /* DELTATLS to send: fixed when that packet came */

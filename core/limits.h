@@ -9,12 +9,12 @@
 #define PDM_NSEC_PER_SEC 1000000000LL
 
 /* Wire. */
-#define PDM_OPTION_MAX 36    /* type and length octets included (encrypted PDMv2) */
-#define PDM_HEADER_MAX 40    /* our largest Destination Options header */
-#define PDM_DSTOPTS_MAX 2048 /* largest header that its length octet can express */
+#define PDM_OPTION_MAX 36        /* type and length octets included (encrypted PDMv2) */
+#define PDM_HEADER_MAX 40        /* our largest Destination Options header */
+#define PDM_DSTOPTS_MAX 2048     /* largest header that its length octet can express */
 #define PDM_HEADER_OPTIONS_MAX 8 /* that a receiver need accept (RFC 8504 section 5.3) */
-#define PDM_TUPLE_LEN 37     /* SADDR SPORT DADDR DPORT PROTO */
-#define PDM_ADDR_LEN 16      /* an IPv6 address */
+#define PDM_TUPLE_LEN 37         /* SADDR SPORT DADDR DPORT PROTO */
+#define PDM_ADDR_LEN 16          /* an IPv6 address */
 
 /* Cryptography. */
 #define PDM_NH_MAX 64       /* octets of a secret: HKDF-SHA512's Nh */

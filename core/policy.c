@@ -39,27 +39,57 @@ static uint32_t bucket_of(const struct pdm_prefix *prefix)
     return (uint32_t)((low ^ (low >> 32)) % PDM_POLICY_BUCKETS);
 }
 
+static struct pdm_policy_entry load(const struct pdm_policy *policy, uint32_t at)
+{
+    struct pdm_policy_entry entry;
+    uint64_t word[PDM_POLICY_WORDS];
+
+    for (size_t i = 0; i < PDM_POLICY_WORDS; i++)
+        word[i] = atomic_load_explicit(&policy->entry[at][i], memory_order_relaxed);
+    memcpy(&entry, word, sizeof entry);
+    return entry;
+}
+
+static void store(struct pdm_policy *policy, uint32_t at, const struct pdm_policy_entry *entry)
+{
+    uint64_t word[PDM_POLICY_WORDS];
+
+    memcpy(word, entry, sizeof word);
+    for (size_t i = 0; i < PDM_POLICY_WORDS; i++)
+        atomic_store_explicit(&policy->entry[at][i], word[i], memory_order_relaxed);
+}
+
+static void clear(struct pdm_policy *policy)
+{
+    static const struct pdm_policy_entry unused;
+
+    for (uint32_t at = 0; at < PDM_POLICY_BUCKETS; at++)
+        store(policy, at, &unused);
+}
+
 static void insert(struct pdm_policy *policy, const struct pdm_policy_entry *entry)
 {
+    struct pdm_policy_entry used = *entry;
     uint32_t at = bucket_of(&entry->peer);
 
-    while (policy->entry[at].used)
+    while (load(policy, at).used)
         at = (at + 1) % PDM_POLICY_BUCKETS;
-    policy->entry[at] = *entry;
-    policy->entry[at].used = 1;
+    used.used = 1;
+    store(policy, at, &used);
 }
 
 static void index_lengths(struct pdm_policy *policy, const struct pdm_policy_entry *entries,
                           size_t count)
 {
     bool present[PDM_PREFIX_LENGTHS] = {false};
+    uint32_t lengths = 0;
 
     for (size_t i = 0; i < count; i++)
         present[entries[i].peer.len] = true;
-    policy->lengths = 0;
     for (int len = PDM_PREFIX_LENGTHS - 1; len >= 0; len--)
         if (present[len])
-            policy->length[policy->lengths++] = (uint8_t)len;
+            atomic_store_explicit(&policy->length[lengths++], (uint8_t)len, memory_order_relaxed);
+    atomic_store_explicit(&policy->lengths, lengths, memory_order_relaxed);
 }
 
 bool pdm_policy_write(struct pdm_policy *policy, const struct pdm_policy_settings *settings,
@@ -73,7 +103,7 @@ bool pdm_policy_write(struct pdm_policy *policy, const struct pdm_policy_setting
 
     policy->magic = PDM_POLICY_MAGIC;
     policy->settings = *settings;
-    memset(policy->entry, 0, sizeof policy->entry);
+    clear(policy);
     for (size_t i = 0; i < count; i++)
         insert(policy, &entries[i]);
     index_lengths(policy, entries, count);
@@ -91,7 +121,7 @@ static bool find_local(const struct pdm_policy *policy, const struct pdm_prefix 
     bool hit = false;
 
     for (uint32_t tries = 0; tries < PDM_POLICY_BUCKETS; tries++) {
-        struct pdm_policy_entry entry = policy->entry[at];
+        struct pdm_policy_entry entry = load(policy, at);
 
         if (!entry.used)
             break;
@@ -110,13 +140,13 @@ bool pdm_policy_find(const struct pdm_policy *policy, const uint8_t *local,
                      const uint8_t peer[static PDM_ADDR_LEN], struct pdm_policy_entry *found)
 {
     uint32_t before = atomic_load_explicit(&policy->sequence, memory_order_acquire);
-    uint32_t lengths = policy->lengths;
+    uint32_t lengths = atomic_load_explicit(&policy->lengths, memory_order_relaxed);
     bool hit = false;
 
     if (before % 2 != 0 || lengths > PDM_PREFIX_LENGTHS)
         return false;
     for (uint32_t i = 0; i < lengths && !hit; i++) {
-        uint8_t len = policy->length[i];
+        uint8_t len = atomic_load_explicit(&policy->length[i], memory_order_relaxed);
 
         if (len > 128)
             return false;

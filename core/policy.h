@@ -35,6 +35,9 @@ struct pdm_policy_entry {
     uint32_t association; /* the agent's number for it */
 };
 
+#define PDM_POLICY_WORDS (sizeof(struct pdm_policy_entry) / sizeof(uint64_t))
+_Static_assert(sizeof(struct pdm_policy_entry) % sizeof(uint64_t) == 0, "an entry is whole words");
+
 struct pdm_policy_settings {
     uint8_t option_type;
     uint32_t budget_us;   /* time that one request may take */
@@ -50,9 +53,11 @@ struct pdm_policy {
                                   starts at random */
     _Atomic int64_t heartbeat; /* CLOCK_MONOTONIC, written every second while the agent lives */
     struct pdm_policy_settings settings;
-    uint32_t lengths;                                  /* distinct peer prefix lengths */
-    uint8_t length[PDM_PREFIX_LENGTHS];                /* longest first */
-    struct pdm_policy_entry entry[PDM_POLICY_BUCKETS]; /* open addressing by peer prefix */
+    /* What a reader may meet while it is written is atomic, part by part. */
+    _Atomic uint32_t lengths;                   /* distinct peer prefix lengths */
+    _Atomic uint8_t length[PDM_PREFIX_LENGTHS]; /* longest first */
+    /* Of struct pdm_policy_entry; open addressing by peer prefix. */
+    _Atomic uint64_t entry[PDM_POLICY_BUCKETS][PDM_POLICY_WORDS];
 };
 
 /* ADDR cut to LEN bits. */

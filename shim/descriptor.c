@@ -14,40 +14,27 @@
 #include "shim/process.h"
 #include "shim/sys.h"
 
-#define LEAF_BITS 10
-#define LEAF_SIZE (1 << LEAF_BITS)
-#define LEAVES 1024 /* descriptors up to 1048575; higher ones pass through */
+#define LEAF_SIZE (1 << PDM_LEAF_BITS)
 
-static struct pdm_descriptor *_Atomic leaves[LEAVES];
-
-static struct pdm_descriptor *entry(int fd)
-{
-    unsigned int leaf = (unsigned int)fd >> LEAF_BITS;
-
-    if (leaf >= LEAVES)
-        return NULL;
-    struct pdm_descriptor *d = atomic_load_explicit(&leaves[leaf], memory_order_acquire);
-
-    return d != NULL ? d + (fd & (LEAF_SIZE - 1)) : NULL;
-}
+struct pdm_descriptor *_Atomic pdm_descriptor_leaves[PDM_LEAVES];
 
 /* The entry of FD, with a leaf made for it if need be; NULL if there is no memory. */
 static struct pdm_descriptor *make_entry(int fd)
 {
-    struct pdm_descriptor *d = entry(fd), *none = NULL;
+    struct pdm_descriptor *d = pdm_descriptor_entry(fd), *none = NULL;
     size_t size = LEAF_SIZE * sizeof *d;
 
-    if (d != NULL || fd < 0 || fd >> LEAF_BITS >= LEAVES)
+    if (d != NULL || fd < 0 || fd >> PDM_LEAF_BITS >= PDM_LEAVES)
         return d;
     long at = pdm_sys(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                       -1, 0);
 
     if (at < 0 && at > -4096)
         return NULL;
-    if (!atomic_compare_exchange_strong(&leaves[fd >> LEAF_BITS], &none,
+    if (!atomic_compare_exchange_strong(&pdm_descriptor_leaves[fd >> PDM_LEAF_BITS], &none,
                                         (struct pdm_descriptor *)at))
         pdm_sys(SYS_munmap, at, (long)size, 0, 0, 0, 0);
-    return entry(fd);
+    return pdm_descriptor_entry(fd);
 }
 
 static int get_int(int fd, int level, int name)
@@ -108,32 +95,20 @@ static uint32_t look_up(int fd)
     return flags;
 }
 
-static struct pdm_descriptor *if_udp6(struct pdm_descriptor *d)
+struct pdm_descriptor *pdm_descriptor_look_up(int fd)
 {
-    return d != NULL && (pdm_descriptor_flags(d) & PDM_FD_UDP6) != 0 ? d : NULL;
-}
-
-struct pdm_descriptor *pdm_descriptor_known(int fd)
-{
-    return atomic_load_explicit(&pdm_active, memory_order_relaxed) ? if_udp6(entry(fd)) : NULL;
-}
-
-struct pdm_descriptor *pdm_descriptor_socket(int fd)
-{
-    if (!atomic_load_explicit(&pdm_active, memory_order_relaxed))
-        return NULL;
     struct pdm_descriptor *d = make_entry(fd);
 
     if (d != NULL && (pdm_descriptor_flags(d) & PDM_FD_KNOWN) == 0)
         reset(d, look_up(fd));
-    return if_udp6(d);
+    return pdm_descriptor_if_udp6(d);
 }
 
 void pdm_descriptor_made(int fd, int domain, int type, int protocol)
 {
     bool udp6 = domain == AF_INET6 && (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_DGRAM &&
                 (protocol == 0 || protocol == IPPROTO_UDP);
-    struct pdm_descriptor *d = udp6 ? make_entry(fd) : entry(fd);
+    struct pdm_descriptor *d = udp6 ? make_entry(fd) : pdm_descriptor_entry(fd);
 
     if (d != NULL && pdm_own_memory())
         reset(d, PDM_FD_KNOWN | (udp6 ? PDM_FD_UDP6 : 0));
@@ -141,8 +116,8 @@ void pdm_descriptor_made(int fd, int domain, int type, int protocol)
 
 void pdm_descriptor_copied(int from, int to)
 {
-    struct pdm_descriptor *source = if_udp6(entry(from));
-    struct pdm_descriptor *d = source != NULL ? make_entry(to) : entry(to);
+    struct pdm_descriptor *source = pdm_descriptor_if_udp6(pdm_descriptor_entry(from));
+    struct pdm_descriptor *d = source != NULL ? make_entry(to) : pdm_descriptor_entry(to);
 
     if (d == NULL || d == source || !pdm_own_memory())
         return;
@@ -157,7 +132,7 @@ void pdm_descriptor_copied(int from, int to)
 
 void pdm_descriptor_closed(int fd)
 {
-    struct pdm_descriptor *d = entry(fd);
+    struct pdm_descriptor *d = pdm_descriptor_entry(fd);
 
     if (d != NULL && pdm_descriptor_flags(d) != 0 && pdm_own_memory())
         reset(d, 0);
@@ -167,12 +142,13 @@ void pdm_descriptor_closed_range(unsigned int first, unsigned int last)
 {
     if (!pdm_own_memory())
         return;
-    for (unsigned int leaf = first >> LEAF_BITS; leaf < LEAVES && leaf <= last >> LEAF_BITS;
-         leaf++) {
-        struct pdm_descriptor *d = atomic_load_explicit(&leaves[leaf], memory_order_acquire);
+    for (unsigned int leaf = first >> PDM_LEAF_BITS;
+         leaf < PDM_LEAVES && leaf <= last >> PDM_LEAF_BITS; leaf++) {
+        struct pdm_descriptor *d =
+            atomic_load_explicit(&pdm_descriptor_leaves[leaf], memory_order_acquire);
 
         for (unsigned int i = 0; d != NULL && i < LEAF_SIZE; i++) {
-            unsigned int fd = leaf << LEAF_BITS | i;
+            unsigned int fd = leaf << PDM_LEAF_BITS | i;
 
             if (fd >= first && fd <= last && pdm_descriptor_flags(d + i) != 0)
                 reset(d + i, 0);
@@ -205,15 +181,18 @@ bool pdm_descriptor_local(int fd, struct pdm_descriptor *d)
     atomic_store_explicit(&d->local[0], words[0], memory_order_relaxed);
     atomic_store_explicit(&d->local[1], words[1], memory_order_relaxed);
     atomic_store_explicit(&d->local_port, ntohs(local.sin6_port), memory_order_relaxed);
-    pdm_descriptor_set(d,
-                       PDM_FD_BOUND_PORT |
-                           (pdm_addr_takes_part((const uint8_t *)words) ? PDM_FD_BOUND_ADDR : 0));
+    /* From an address like ::ffff:192.0.2.1 the kernel sends to no peer of ours: nor may we. */
+    uint32_t address = pdm_addr_takes_part((const uint8_t *)words) ? PDM_FD_BOUND_ADDR
+                       : (words[0] | words[1]) != 0                ? PDM_FD_ODD_ROUTE
+                                                                   : 0;
+
+    pdm_descriptor_set(d, PDM_FD_BOUND_PORT | address);
     return true;
 }
 
 void pdm_descriptor_forget(int fd)
 {
-    struct pdm_descriptor *d = entry(fd);
+    struct pdm_descriptor *d = pdm_descriptor_entry(fd);
 
     if (d != NULL)
         reset(d, 0);
@@ -242,16 +221,19 @@ void pdm_descriptor_release(int fd, bool handed_on)
 
 static void release_each(bool exec_only)
 {
-    for (int leaf = 0; leaf < LEAVES; leaf++) {
-        struct pdm_descriptor *d = atomic_load_explicit(&leaves[leaf], memory_order_acquire);
+    for (int leaf = 0; leaf < PDM_LEAVES; leaf++) {
+        struct pdm_descriptor *d =
+            atomic_load_explicit(&pdm_descriptor_leaves[leaf], memory_order_acquire);
 
         for (int i = 0; d != NULL && i < LEAF_SIZE; i++) {
-            int fd = leaf << LEAF_BITS | i;
+            int fd = leaf << PDM_LEAF_BITS | i;
 
-            if ((pdm_descriptor_flags(d + i) & PDM_FD_OURS) == 0)
+            if ((pdm_descriptor_flags(d + i) & PDM_FD_UDP6) == 0)
                 continue;
             if (exec_only && (pdm_sys(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) & FD_CLOEXEC) != 0)
                 continue;
+            if (exec_only)
+                pdm_descriptor_set(d + i, PDM_FD_SHARED);
             release(fd, d + i, false);
         }
     }
@@ -269,12 +251,24 @@ void pdm_descriptor_release_all(void)
         release_each(false);
 }
 
+void pdm_descriptor_share_all(void)
+{
+    for (int leaf = 0; leaf < PDM_LEAVES; leaf++) {
+        struct pdm_descriptor *d =
+            atomic_load_explicit(&pdm_descriptor_leaves[leaf], memory_order_acquire);
+
+        for (int i = 0; d != NULL && i < LEAF_SIZE; i++)
+            if ((pdm_descriptor_flags(d + i) & PDM_FD_UDP6) != 0)
+                pdm_descriptor_set(d + i, PDM_FD_SHARED);
+    }
+}
+
 void pdm_descriptor_inherited(void)
 {
     for (int fd = 0; fd <= 2; fd++) {
         uint32_t flags = look_up(fd);
 
         if ((flags & PDM_FD_UDP6) != 0 && make_entry(fd) != NULL)
-            reset(entry(fd), flags);
+            reset(pdm_descriptor_entry(fd), flags);
     }
 }

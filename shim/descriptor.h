@@ -12,7 +12,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stddef.h>
 #include <sys/socket.h>
+
+#include "shim/process.h"
 
 enum pdm_descriptor_flag {
     PDM_FD_KNOWN = 1 << 0, /* what it is was looked up; without PDM_FD_UDP6 it is not ours */
@@ -33,6 +36,7 @@ enum pdm_descriptor_flag {
     PDM_FD_ITS_PKTINFO = 1 << 11,
     PDM_FD_ITS_SIOCGSTAMP = 1 << 12, /* it asks by ioctl, which ours would switch off */
     PDM_FD_SETTLED = 1 << 13,        /* every receive stamp from now on is the kernel's own */
+    PDM_FD_SHARED = 1 << 19,         /* another process may set receive options of ours on it */
     PDM_FD_ITS_2292DSTOPTS = 1 << 20,
     PDM_FD_ITS_STAMPING = 1 << 21, /* SO_TIMESTAMPING: with ours its stamps would change kind */
 
@@ -42,7 +46,7 @@ enum pdm_descriptor_flag {
     PDM_FD_CORKED = 1 << 16,         /* UDP_CORK */
     PDM_FD_MORE = 1 << 17,           /* after MSG_MORE */
     PDM_FD_SEGMENTS = 1 << 18,       /* UDP_SEGMENT */
-    PDM_FD_ODD_ROUTE = 1 << 19,      /* the source address cannot be foretold */
+    PDM_FD_ODD_ROUTE = 1 << 23,      /* the source address cannot be foretold */
     PDM_FD_SEND_STAMPS = 1 << 22     /* what it sends comes back, headers included */
 };
 
@@ -72,11 +76,53 @@ static inline void pdm_descriptor_clear(struct pdm_descriptor *d, uint32_t flags
     atomic_fetch_and_explicit(&d->flags, ~flags, memory_order_relaxed);
 }
 
-/* The entry of a UDP socket over IPv6, or NULL. For calls that any descriptor takes: asks the
- * kernel nothing. */
-struct pdm_descriptor *pdm_descriptor_known(int fd);
+#define PDM_LEAF_BITS 10
+#define PDM_LEAVES 1024 /* descriptors up to 1048575; higher ones pass through */
+
+extern struct pdm_descriptor *_Atomic pdm_descriptor_leaves[PDM_LEAVES];
+
+static inline struct pdm_descriptor *pdm_descriptor_entry(int fd)
+{
+    unsigned int leaf = (unsigned int)fd >> PDM_LEAF_BITS;
+
+    if (leaf >= PDM_LEAVES)
+        return NULL;
+    struct pdm_descriptor *d =
+        atomic_load_explicit(&pdm_descriptor_leaves[leaf], memory_order_acquire);
+
+    return d != NULL ? d + (fd & ((1 << PDM_LEAF_BITS) - 1)) : NULL;
+}
+
+static inline struct pdm_descriptor *pdm_descriptor_if_udp6(struct pdm_descriptor *d)
+{
+    return d != NULL && (pdm_descriptor_flags(d) & PDM_FD_UDP6) != 0 ? d : NULL;
+}
+
+/* Looks FD up; the entry of a UDP socket over IPv6, or NULL. */
+struct pdm_descriptor *pdm_descriptor_look_up(int fd);
+
+/*
+ * The entry of a UDP socket over IPv6, or NULL. For calls that any descriptor takes: asks the
+ * kernel nothing.
+ */
+static inline struct pdm_descriptor *pdm_descriptor_known(int fd)
+{
+    if (!atomic_load_explicit(&pdm_active, memory_order_relaxed))
+        return NULL;
+    return pdm_descriptor_if_udp6(pdm_descriptor_entry(fd));
+}
+
 /* The same for socket calls: looks an unknown descriptor up. */
-struct pdm_descriptor *pdm_descriptor_socket(int fd);
+static inline struct pdm_descriptor *pdm_descriptor_socket(int fd)
+{
+    if (!atomic_load_explicit(&pdm_active, memory_order_relaxed))
+        return NULL;
+    struct pdm_descriptor *d = pdm_descriptor_entry(fd);
+
+    if (d == NULL || (pdm_descriptor_flags(d) & PDM_FD_KNOWN) == 0)
+        return pdm_descriptor_look_up(fd);
+    return pdm_descriptor_if_udp6(d);
+}
 
 /* A descriptor was made, copied or closed. In a vfork child these change nothing. */
 void pdm_descriptor_made(int fd, int domain, int type, int protocol);
@@ -96,6 +142,10 @@ void pdm_descriptor_release(int fd, bool handed_on);
 /* The same on all that will survive an exec, and on all there are. */
 void pdm_descriptor_release_exec(void);
 void pdm_descriptor_release_all(void);
+
+/* Before a fork: the child may enable our receive options, and the parent must know them as ours.
+ */
+void pdm_descriptor_share_all(void);
 
 /* At start: descriptors 0 to 2, which a program may use with read and write alone. */
 void pdm_descriptor_inherited(void);

@@ -153,6 +153,24 @@ PDM_HOOK(int, prctl, (int option, ...))
     return pdm_real.prctl(option, a[0], a[1], a[2], a[3]);
 }
 
+/* libuv, for one, sends and receives so. Others' answers our receive options would change. */
+static long transfer_or(long nr, const long a[static 6])
+{
+    switch (nr) {
+    case SYS_sendmsg:
+        return sendmsg((int)a[0], (const struct msghdr *)a[1], (int)a[2]);
+    case SYS_sendmmsg:
+        return sendmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2], (int)a[3]);
+    case SYS_recvmsg:
+        return recvmsg((int)a[0], (struct msghdr *)a[1], (int)a[2]);
+    case SYS_recvmmsg:
+        return recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2], (int)a[3],
+                        (struct timespec *)a[4]);
+    default:
+        return pdm_real.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    }
+}
+
 PDM_HOOK(long, syscall, (long nr, ...))
 {
     long a[6];
@@ -164,11 +182,5 @@ PDM_HOOK(long, syscall, (long nr, ...))
     va_end(args);
     if (nr == SYS_seccomp || (nr == SYS_prctl && a[0] == PR_SET_SECCOMP))
         pdm_deactivate();
-    /* Those whose answer our receive options would change. */
-    if (nr == SYS_recvmsg)
-        return recvmsg((int)a[0], (struct msghdr *)a[1], (int)a[2]);
-    if (nr == SYS_recvmmsg)
-        return recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2], (int)a[3],
-                        (struct timespec *)a[4]);
-    return pdm_real.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return transfer_or(nr, a);
 }

@@ -10,6 +10,7 @@
 #include "shim/real.h"
 #include "shim/receive.h"
 #include "shim/descriptor.h"
+#include "shim/peer.h"
 #include "shim/send.h"
 
 void __chk_fail(void) __attribute__((noreturn));
@@ -36,7 +37,8 @@ PDM_HOOK(ssize_t, sendto,
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
     ssize_t result;
 
-    if (d != NULL && send_one(fd, d, buf, len, flags, to, to_len, &result))
+    if (d != NULL && !pdm_peer_idle(d, to, to_len) &&
+        send_one(fd, d, buf, len, flags, to, to_len, &result))
         return result;
     return pdm_real.sendto(fd, buf, len, flags, to, to_len);
 }
@@ -46,7 +48,7 @@ PDM_HOOK(ssize_t, send, (int fd, const void *buf, size_t len, int flags))
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
     ssize_t result;
 
-    if (d != NULL && send_one(fd, d, buf, len, flags, NULL, 0, &result))
+    if (d != NULL && !pdm_peer_unnamed_own(d) && send_one(fd, d, buf, len, flags, NULL, 0, &result))
         return result;
     return pdm_real.send(fd, buf, len, flags);
 }
@@ -57,7 +59,7 @@ PDM_HOOK(ssize_t, write, (int fd, const void *buf, size_t len))
     struct pdm_descriptor *d = pdm_descriptor_known(fd);
     ssize_t result;
 
-    if (d != NULL && send_one(fd, d, buf, len, 0, NULL, 0, &result))
+    if (d != NULL && !pdm_peer_unnamed_own(d) && send_one(fd, d, buf, len, 0, NULL, 0, &result))
         return result;
     return pdm_real.write(fd, buf, len);
 }
@@ -112,7 +114,7 @@ PDM_HOOK(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags))
     ssize_t result;
 
     if (d != NULL && msg != NULL && msg->msg_iovlen <= IOV_MAX &&
-        pdm_send(fd, d, msg, flags, &result))
+        !pdm_peer_idle(d, msg->msg_name, msg->msg_namelen) && pdm_send(fd, d, msg, flags, &result))
         return result;
     if (d == NULL && msg != NULL && msg->msg_control != NULL)
         release_passed(msg);
@@ -143,28 +145,35 @@ static bool receive_one(int fd, struct pdm_descriptor *d, void *buf, size_t len,
     return pdm_receive_plain(fd, d, &iov, 1, flags, from, from_len, result);
 }
 
-PDM_HOOK(ssize_t, recvfrom,
-         (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len))
+/* A socket that the shim does not read along on: who sent this? */
+static ssize_t receive_and_look(int fd, struct pdm_descriptor *d, void *buf, size_t len, int flags,
+                                struct sockaddr *from, socklen_t *from_len)
 {
-    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
     struct sockaddr_storage name;
     socklen_t name_len = sizeof name;
     ssize_t result;
 
-    if (d == NULL)
-        return pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
-    if (receive_one(fd, d, buf, len, flags, from, from_len, &result))
-        return result;
-    if (from != NULL || (flags & MSG_ERRQUEUE) != 0) {
-        result = pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
-        if (result >= 0 && from != NULL)
-            pdm_received_from(fd, d, from, *from_len);
-    } else {
-        result = pdm_real.recvfrom(fd, buf, len, flags, (struct sockaddr *)&name, &name_len);
-        if (result >= 0)
-            pdm_received_from(fd, d, (struct sockaddr *)&name, name_len);
+    if (from == NULL && (flags & MSG_ERRQUEUE) == 0) {
+        from = (struct sockaddr *)&name;
+        from_len = &name_len;
     }
+    result = pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
+    if (result >= 0 && from != NULL && !pdm_peer_idle(d, from, *from_len))
+        pdm_received_from(fd, d, from, *from_len);
     return result;
+}
+
+PDM_HOOK(ssize_t, recvfrom,
+         (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+    ssize_t result;
+
+    if (d == NULL || pdm_receive_idle(d))
+        return pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
+    if (pdm_receive_along(d) && receive_one(fd, d, buf, len, flags, from, from_len, &result))
+        return result;
+    return receive_and_look(fd, d, buf, len, flags, from, from_len);
 }
 
 PDM_HOOK(ssize_t, recv, (int fd, void *buf, size_t len, int flags))
@@ -204,12 +213,12 @@ PDM_HOOK(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags))
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
     ssize_t result;
 
-    if (d == NULL || msg == NULL)
+    if (d == NULL || msg == NULL || pdm_receive_idle(d))
         return pdm_real.recvmsg(fd, msg, flags);
-    if (pdm_receive(fd, d, msg, flags, &result))
+    if (pdm_receive_along(d) && pdm_receive(fd, d, msg, flags, &result))
         return result;
     result = pdm_real.recvmsg(fd, msg, flags);
-    if (result >= 0 && msg->msg_name != NULL)
+    if (result >= 0 && msg->msg_name != NULL && !pdm_peer_idle(d, msg->msg_name, msg->msg_namelen))
         pdm_received_from(fd, d, msg->msg_name, msg->msg_namelen);
     return result;
 }

@@ -22,6 +22,9 @@ static struct {
     uint32_t slots;
 } map;
 
+static const _Atomic uint32_t no_epoch;
+_Atomic(const _Atomic uint32_t *) pdm_policy_epoch_at = &no_epoch;
+
 static struct pdm_global_pointer own_pointer[PDM_SADDR_TYPES] = {{1}, {1}};
 
 static bool is_ready(void)
@@ -143,6 +146,8 @@ bool pdm_mapping_refresh(int64_t now)
     if (before == BUSY || !atomic_compare_exchange_strong(&map.state, &before, BUSY))
         return false;
     ok = pdm_mode() == PDM_MODE_AGENT ? hello(now) : own_mappings();
+    if (ok)
+        atomic_store_explicit(&pdm_policy_epoch_at, &map.policy->epoch, memory_order_release);
     atomic_store_explicit(&map.state, ok ? READY : before, memory_order_release);
     return ok;
 }
@@ -175,12 +180,6 @@ struct pdm_policy_settings pdm_policy_settings(void)
                                                       .max_flows = PDM_FLOWS_DEFAULT};
 
     return is_ready() ? map.policy->settings : before;
-}
-
-uint32_t pdm_policy_epoch(void)
-{
-    return is_ready() ? atomic_load_explicit(&map.policy->epoch, memory_order_acquire) | 1U << 31
-                      : 1;
 }
 
 bool pdm_policy_names(const uint8_t *local, const uint8_t peer[static PDM_ADDR_LEN])

@@ -18,8 +18,17 @@
 bool pdm_policy_ready(int64_t now);
 /* The agent's, or the defaults before there is a policy. */
 struct pdm_policy_settings pdm_policy_settings(void);
+/* Where the epoch stands: the policy's, or a 0 of its own before there is one. */
+extern _Atomic(const _Atomic uint32_t *) pdm_policy_epoch_at;
+
 /* Never 0; another whenever flows must ask again. */
-uint32_t pdm_policy_epoch(void);
+static inline uint32_t pdm_policy_epoch(void)
+{
+    const _Atomic uint32_t *at = atomic_load_explicit(&pdm_policy_epoch_at, memory_order_acquire);
+
+    return atomic_load_explicit(at, memory_order_acquire) | 1U << 31;
+}
+
 /* Whether the policy names PEER, seen from LOCAL (NULL: any). Without a policy: no. */
 bool pdm_policy_names(const uint8_t *local, const uint8_t peer[static PDM_ADDR_LEN]);
 

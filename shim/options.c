@@ -143,8 +143,8 @@ static int int_of(const void *value, socklen_t len)
 
 /* Switching off a receive option that we need leaves it on: the program's cmsgs are made by us.
  * Ours goes off before SO_TIMESTAMPING is set, which shares the kernel's flags with it. */
-bool pdm_options_intercept(int fd, struct pdm_descriptor *d, int level, int name,
-                           const void *value, socklen_t len)
+bool pdm_options_intercept(int fd, struct pdm_descriptor *d, int level, int name, const void *value,
+                           socklen_t len)
 {
     if (is_stamping(level, name) && (pdm_descriptor_flags(d) & PDM_FD_OUR_STAMP) != 0) {
         pdm_options_disable(fd, PDM_FD_OUR_STAMP);

@@ -29,31 +29,6 @@ void pdm_peer_local(const struct pdm_descriptor *d, uint8_t out[static 16])
     memcpy(out, words, sizeof words);
 }
 
-/* Remembered as unnamed in place of a connected socket's peer, whose address is not at hand. */
-static const uint8_t nobody[PDM_ADDR_LEN];
-
-/* Two words at once may tear between threads; then a peer is taken for unnamed until the next one
- * overwrites it. */
-static bool is_unnamed(const struct pdm_descriptor *d, const uint8_t *peer)
-{
-    uint64_t words[2];
-
-    memcpy(words, peer, sizeof words);
-    return atomic_load_explicit(&d->unnamed_epoch, memory_order_relaxed) == pdm_policy_epoch() &&
-           atomic_load_explicit(&d->unnamed[0], memory_order_relaxed) == words[0] &&
-           atomic_load_explicit(&d->unnamed[1], memory_order_relaxed) == words[1];
-}
-
-bool pdm_peer_unnamed(const struct pdm_descriptor *d, const struct sockaddr_in6 *peer)
-{
-    return is_unnamed(d, peer->sin6_addr.s6_addr);
-}
-
-bool pdm_peer_unnamed_own(const struct pdm_descriptor *d)
-{
-    return atomic_load_explicit(&d->flow, memory_order_relaxed) == 0 && is_unnamed(d, nobody);
-}
-
 static void remember_unnamed(struct pdm_descriptor *d, const uint8_t *peer)
 {
     uint64_t words[2];
@@ -120,7 +95,7 @@ static struct pdm_flow_entry *look_up_connected(int fd, struct pdm_descriptor *d
     pdm_peer_local(d, local);
     if (pdm_peer_of(&peer, len) == NULL || !pdm_peer_named(d, local, peer.sin6_addr.s6_addr, now)) {
         if (pdm_policy_ready(now))
-            remember_unnamed(d, nobody);
+            remember_unnamed(d, in6addr_any.s6_addr);
         return NULL;
     }
     struct pdm_flow_entry *e = pdm_peer_flow(d, local, &peer, now);
@@ -149,7 +124,7 @@ struct pdm_flow_entry *pdm_peer_connected(int fd, struct pdm_descriptor *d, int6
         /* Given up for another flow, or a parent's. */
         atomic_compare_exchange_strong(&d->flow, &reference, 0);
     }
-    if (is_unnamed(d, nobody))
+    if (pdm_peer_unnamed_address(d, &in6addr_any))
         return NULL;
     return look_up_connected(fd, d, now);
 }

@@ -6,17 +6,52 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "shim/descriptor.h"
 #include "shim/flows.h"
+#include "shim/mapping.h"
 
 /* NAME as an IPv6 address that may take part, or NULL. */
 const struct sockaddr_in6 *pdm_peer_of(const void *name, socklen_t len);
 
-/* Whether D's traffic with PEER is known to be none of ours; cheap, for the common case. */
-bool pdm_peer_unnamed(const struct pdm_descriptor *d, const struct sockaddr_in6 *peer);
+/*
+ * Whether the traffic of D with ADDR (of 16 octets; 0s: the peer it is connected to) is known to be
+ * none of ours. Two words at once may tear between threads; then a peer is taken for unnamed until
+ * the next one overwrites it.
+ */
+static inline bool pdm_peer_unnamed_address(const struct pdm_descriptor *d, const void *addr)
+{
+    uint64_t words[2];
+
+    memcpy(words, addr, sizeof words);
+    return atomic_load_explicit(&d->unnamed_epoch, memory_order_relaxed) == pdm_policy_epoch() &&
+           atomic_load_explicit(&d->unnamed[0], memory_order_relaxed) == words[0] &&
+           atomic_load_explicit(&d->unnamed[1], memory_order_relaxed) == words[1];
+}
+
+static inline bool pdm_peer_unnamed(const struct pdm_descriptor *d, const struct sockaddr_in6 *peer)
+{
+    return pdm_peer_unnamed_address(d, &peer->sin6_addr);
+}
+
 /* The same for the peer that the socket of D is connected to. */
-bool pdm_peer_unnamed_own(const struct pdm_descriptor *d);
+static inline bool pdm_peer_unnamed_own(const struct pdm_descriptor *d)
+{
+    return atomic_load_explicit(&d->flow, memory_order_relaxed) == 0 &&
+           pdm_peer_unnamed_address(d, &in6addr_any);
+}
+
+/* Whether a datagram to NAME (NULL: the socket's own peer) is known to be none of ours. */
+static inline bool pdm_peer_idle(const struct pdm_descriptor *d, const void *name, socklen_t len)
+{
+    const struct sockaddr_in6 *peer = name;
+
+    if (name == NULL)
+        return pdm_peer_unnamed_own(d);
+    return len >= sizeof *peer && peer->sin6_family == AF_INET6 && pdm_peer_unnamed(d, peer);
+}
+
 /* Asks the policy, and remembers a no. */
 bool pdm_peer_named(struct pdm_descriptor *d, const uint8_t *local, const uint8_t *peer,
                     int64_t now);

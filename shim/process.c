@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +141,8 @@ static void start(void)
     atomic_store(&wiped->parent, true);
     atomic_store(&recorded_pid, pdm_sys(SYS_getpid, 0, 0, 0, 0, 0, 0));
     pdm_descriptor_inherited();
+    if (pthread_atfork(pdm_descriptor_share_all, NULL, NULL) != 0)
+        return;
     atomic_store(&pdm_active, true);
 }
 

@@ -96,8 +96,8 @@
 struct pdm_real {
 #define PDM_REAL_POINTER(type, name, parameters, ...) type(*name) parameters;
     PDM_REAL_CALLS(PDM_REAL_POINTER)
-    PDM_REAL_FUNCTIONS(PDM_REAL_POINTER) long (*syscall)(long nr, long a, long b, long c, long d,
-                                                         long e, long f);
+    PDM_REAL_FUNCTIONS(PDM_REAL_POINTER)
+    long (*syscall)(long nr, long a, long b, long c, long d, long e, long f);
 #undef PDM_REAL_POINTER
 };
 

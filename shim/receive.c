@@ -3,6 +3,7 @@
 #include "shim/receive.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -195,9 +196,10 @@ static bool reads_along(int fd, struct pdm_descriptor *d)
 {
     uint32_t flags = pdm_descriptor_flags(d);
 
-    /* A program that asks for options itself must not find ours among them. */
+    /* A program that asks for options itself must not find ours among them; nor one whose child
+     * has the socket too. */
     if ((flags & PDM_FD_HANDED_ON) != 0 || (flags & PDM_FD_OURS) == 0)
-        return (flags & (PDM_FD_ITS_DSTOPTS | PDM_FD_ITS_2292DSTOPTS)) != 0;
+        return (flags & (PDM_FD_ITS_DSTOPTS | PDM_FD_ITS_2292DSTOPTS | PDM_FD_SHARED)) != 0;
     return pdm_options_missing(d) == 0 || pdm_options_enable(fd, d);
 }
 
@@ -301,8 +303,8 @@ bool pdm_receive_plain(int fd, struct pdm_descriptor *d, const struct iovec *iov
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count};
 
-    if ((name != NULL && name_len == NULL) || (flags & MSG_ERRQUEUE) != 0)
-        return false;
+    if ((name != NULL && (name_len == NULL || *name_len > INT_MAX)) || (flags & MSG_ERRQUEUE) != 0)
+        return false; /* recvfrom() refuses such a length only once it has a datagram */
     if (name != NULL) {
         msg.msg_name = name;
         msg.msg_namelen = *name_len;

@@ -11,6 +11,22 @@
 #include <time.h>
 
 #include "shim/descriptor.h"
+#include "shim/peer.h"
+
+/* Whether D may receive something that the program must not see, or the shim must. */
+static inline bool pdm_receive_along(const struct pdm_descriptor *d)
+{
+    return (pdm_descriptor_flags(d) &
+            (PDM_FD_OURS | PDM_FD_ITS_DSTOPTS | PDM_FD_ITS_2292DSTOPTS | PDM_FD_SHARED)) != 0;
+}
+
+/* Whether D is known to receive nothing of ours: it is connected to a peer that no association
+ * names. */
+static inline bool pdm_receive_idle(const struct pdm_descriptor *d)
+{
+    return (pdm_descriptor_flags(d) & PDM_FD_CONNECTED) != 0 && !pdm_receive_along(d) &&
+           pdm_peer_unnamed_own(d);
+}
 
 /* True: done, as for pdm_send(). False: nothing was received; the caller makes the program's call.
  */

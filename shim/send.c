@@ -45,6 +45,8 @@ static size_t payload_of(const struct msghdr *msg)
 {
     size_t len = 0;
 
+    if (msg->msg_iov == NULL && msg->msg_iovlen != 0)
+        return SIZE_MAX; /* the kernel refuses it */
     for (size_t i = 0; i < msg->msg_iovlen; i++)
         if (__builtin_add_overflow(len, msg->msg_iov[i].iov_len, &len))
             return SIZE_MAX;
@@ -203,7 +205,7 @@ static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int fl
         return false;
     if (o->peer != NULL && pdm_peer_unnamed(d, o->peer))
         return false;
-    if (own_len > PDM_CONTROL_OWN_MAX)
+    if (own_len > PDM_CONTROL_OWN_MAX || own_len != o->own->msg_controllen)
         return false;
     struct pdm_control_found own = pdm_control_inspect(o->own->msg_control, own_len);
     int64_t now = pdm_clock(CLOCK_MONOTONIC);
@@ -213,8 +215,8 @@ static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int fl
         return false;
     prepare_answer(fd, d);
     find_own_header(fd, d, &own, &own_header);
-    if (!attach(e, state, &own_header, payload_of(o->own),
-                own.usable && (flags & MSG_MORE) == 0, now, &format, option))
+    if (!attach(e, state, &own_header, payload_of(o->own), own.usable && (flags & MSG_MORE) == 0,
+                now, &format, option))
         return false;
     len = make_header(&own_header, format, option, header);
     if (len == 0)
