@@ -27,7 +27,6 @@ struct pdm_flow {
     uint64_t kri_began;    /* value of built when the current Kri began */
     bool kri_acknowledged; /* a PSNLR named a send under the current Kri */
     uint64_t named;        /* value of built at the latest own send that a PSNLR named; 0: none */
-    int64_t sent_at[PDM_SENT_RING]; /* send time of option number n (from 0) at n % PDM_SENT_RING */
 
     /* Receiving. */
     bool received;         /* psnlr and received_at are valid */
@@ -35,10 +34,14 @@ struct pdm_flow {
     int64_t received_at;   /* that time */
     struct pdm_delta dtls; /* DELTATLS to send: fixed when that packet came */
 
+    struct pdm_sender sender; /* encrypted */
+    struct pdm_receiver receiver;
     struct pdm_sequence clear;    /* formats without a Kri */
     struct pdm_prseq clear_prseq; /* Random Number of clear PDMv2 */
-    struct pdm_sender sender;     /* encrypted */
-    struct pdm_receiver receiver;
+
+    /* Last, since a packet needs one of it: send time of option number n (from 0) at n %
+     * PDM_SENT_RING. */
+    int64_t sent_at[PDM_SENT_RING];
 };
 
 /* FLOW is all zero. PSN_BEFORE is random, from 1 on: the first option carries its successor. */

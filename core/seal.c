@@ -122,10 +122,15 @@ static bool encrypt(uint16_t aead, const uint8_t key[static PDM_KEY_LEN],
     }
 }
 
-static bool guarded(const struct pdm_sender *s, const _Atomic uint64_t *guard)
+/*
+ * The guard that S and the process share; 0: none. One that stays the same from before to after
+ * shows more than two that match each time: a child that a signal handler forked in between may
+ * have a guard of its own by then, and a lease of its own in this very place.
+ */
+static uint64_t guarded_by(const struct pdm_sender *s, const _Atomic uint64_t *guard)
 {
     uint64_t now = atomic_load(guard);
-    return now != 0 && now == atomic_load(&s->guard);
+    return now == atomic_load(&s->guard) ? now : 0;
 }
 
 /* Reserves a number for good. False if all are used. */
@@ -144,13 +149,14 @@ static enum pdm_seal_status seal(struct pdm_sender *s, const _Atomic uint64_t *g
                                  const uint8_t plaintext[static PDM_PLAINTEXT_LEN],
                                  uint8_t out[static PDM_OPTION_MAX])
 {
-    if (!guarded(s, guard)) {
+    uint64_t mine = guarded_by(s, guard);
+    if (mine == 0) {
         return PDM_SEAL_WIPED;
     }
     uint64_t kri = atomic_load(&s->kri);
     uint32_t index;
     if (!reserve(s, &index)) {
-        return guarded(s, guard) ? PDM_SEAL_EXHAUSTED : PDM_SEAL_WIPED;
+        return guarded_by(s, guard) == mine ? PDM_SEAL_EXHAUSTED : PDM_SEAL_WIPED;
     }
     uint16_t prseq = pdm_prseq_at(&s->prseq, index);
     uint8_t nonce[PDM_NONCE_LEN];
@@ -165,7 +171,7 @@ static enum pdm_seal_status seal(struct pdm_sender *s, const _Atomic uint64_t *g
         return PDM_SEAL_FAILED;
     }
     atomic_thread_fence(memory_order_acquire);
-    if (!guarded(s, guard)) {
+    if (guarded_by(s, guard) != mine) {
         return PDM_SEAL_WIPED;
     }
     if (atomic_load(&s->kri) != kri) {

@@ -16,6 +16,8 @@
 #define IDLE_NS PDM_NSEC_PER_SEC /* idle for less, a flow is not given up for another */
 #define INDEX_BITS 24            /* of a reference; the rest is the incarnation */
 #define INCARNATIONS (UINT64_MAX >> INDEX_BITS)
+#define FLOWS_MANY 2048 /* from here on memory comes in huge pages */
+#define HUGE_PAGE (2UL << 20)
 #define FLOWS_SMALL 64 /* where memory is limited */
 
 /*
@@ -158,6 +160,18 @@ static struct pdm_flow_entry *take_freed(void)
     return NULL;
 }
 
+/* With many flows each is on a page of its own, and the processor knows few pages; one of 2 MiB
+ * holds hundreds. */
+static void want_huge_pages(void)
+{
+    uintptr_t from = (uintptr_t)&arena.flows[FLOWS_MANY];
+    uintptr_t to = (uintptr_t)&arena.flows[arena.capacity];
+
+    from = (from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    if (from < to)
+        pdm_sys(SYS_madvise, (long)from, (long)(to - from), MADV_HUGEPAGE, 0, 0, 0);
+}
+
 static struct pdm_flow_entry *take_place(int64_t now)
 {
     struct pdm_flow_entry *freed = take_freed();
@@ -170,6 +184,8 @@ static struct pdm_flow_entry *take_place(int64_t now)
         if (atomic_compare_exchange_weak(&arena.table->used, &used, used + 1)) {
             struct pdm_flow_entry *e = &arena.flows[used];
 
+            if (used == FLOWS_MANY)
+                want_huge_pages();
             if (!try_lock(e))
                 return NULL;
             clear(e);
@@ -190,6 +206,28 @@ static struct pdm_flow_entry *flow_in(uint64_t bucket)
     return index != 0 && index <= arena.capacity ? &arena.flows[index - 1] : NULL;
 }
 
+/*
+ * What a packet needs of a flow, asked of memory at once: with many flows each line would have to
+ * be waited for.
+ */
+static void prefetch(const struct pdm_flow_entry *e)
+{
+    const uint8_t *at = (const uint8_t *)e;
+    size_t len = offsetof(struct pdm_flow_entry, flow.receiver.live[1]);
+
+    for (size_t line = 0; line < len; line += PDM_CACHE_LINE)
+        __builtin_prefetch(at + line, 1);
+}
+
+/* The metrics are behind a pointer: not before the flow is there. */
+static void prefetch_slot(const struct pdm_flow_entry *e)
+{
+    const uint8_t *at = (const uint8_t *)e->flow.slot;
+
+    for (size_t line = 0; at != NULL && line < sizeof(struct pdm_slot); line += PDM_CACHE_LINE)
+        __builtin_prefetch(at + line, 1);
+}
+
 /* The locked flow of TUPLE. *TAKEN: it may be there, but another holds its lock. */
 static struct pdm_flow_entry *find(const struct pdm_tuple *tuple, uint64_t hash, bool *taken)
 {
@@ -203,12 +241,15 @@ static struct pdm_flow_entry *find(const struct pdm_tuple *tuple, uint64_t hash,
             break;
         if (e == NULL || (bucket ^ hash) >> 32 != 0)
             continue;
+        prefetch(e);
         if (!try_lock(e)) {
             *taken = true;
             break;
         }
-        if (e->bucket == at && pdm_tuple_equal(&e->tuple, tuple))
+        if (e->bucket == at && pdm_tuple_equal(&e->tuple, tuple)) {
+            prefetch_slot(e);
             return e;
+        }
         pdm_flow_release(e);
     }
     return NULL;

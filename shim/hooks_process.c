@@ -153,8 +153,8 @@ PDM_HOOK(int, prctl, (int option, ...))
     return pdm_real.prctl(option, a[0], a[1], a[2], a[3]);
 }
 
-/* libuv, for one, sends and receives so. Others' answers our receive options would change. */
-static long transfer_or(long nr, const long a[static 6])
+/* libuv, for one, sends and receives so. */
+static long by_number(long nr, const long a[static 6])
 {
     switch (nr) {
     case SYS_sendmsg:
@@ -166,6 +166,10 @@ static long transfer_or(long nr, const long a[static 6])
     case SYS_recvmmsg:
         return recvmmsg((int)a[0], (struct mmsghdr *)a[1], (unsigned int)a[2], (int)a[3],
                         (struct timespec *)a[4]);
+    case SYS_execve:
+    case SYS_execveat:
+        before_exec();
+        /* fall through */
     default:
         return pdm_real.syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     }
@@ -182,5 +186,5 @@ PDM_HOOK(long, syscall, (long nr, ...))
     va_end(args);
     if (nr == SYS_seccomp || (nr == SYS_prctl && a[0] == PR_SET_SECCOMP))
         pdm_deactivate();
-    return transfer_or(nr, a);
+    return by_number(nr, a);
 }

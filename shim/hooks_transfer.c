@@ -3,6 +3,7 @@
  * call. */
 #undef _FORTIFY_SOURCE
 
+#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
 
@@ -14,6 +15,12 @@
 #include "shim/send.h"
 
 void __chk_fail(void) __attribute__((noreturn));
+
+/*
+ * The hooks proper hold no more than the question whether the call is of ours, so that the others
+ * pay a few instructions; the rest stays out of line.
+ */
+#define SLOW __attribute__((noinline))
 
 /* --- sending --- */
 
@@ -30,38 +37,53 @@ static bool send_one(int fd, struct pdm_descriptor *d, const void *buf, size_t l
     return pdm_send(fd, d, &msg, flags, result);
 }
 
+SLOW static ssize_t send_to(int fd, struct pdm_descriptor *d, const void *buf, size_t len,
+                            int flags, const struct sockaddr *to, socklen_t to_len)
+{
+    ssize_t result;
+
+    if (send_one(fd, d, buf, len, flags, to, to_len, &result))
+        return result;
+    return pdm_real.sendto(fd, buf, len, flags, to, to_len);
+}
+
 PDM_HOOK(ssize_t, sendto,
          (int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
           socklen_t to_len))
 {
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
-    ssize_t result;
 
-    if (d != NULL && !pdm_peer_idle(d, to, to_len) &&
-        send_one(fd, d, buf, len, flags, to, to_len, &result))
-        return result;
-    return pdm_real.sendto(fd, buf, len, flags, to, to_len);
+    if (d == NULL || pdm_peer_idle(d, to, to_len))
+        return pdm_real.sendto(fd, buf, len, flags, to, to_len);
+    return send_to(fd, d, buf, len, flags, to, to_len);
 }
 
 PDM_HOOK(ssize_t, send, (int fd, const void *buf, size_t len, int flags))
 {
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
-    ssize_t result;
 
-    if (d != NULL && !pdm_peer_unnamed_own(d) && send_one(fd, d, buf, len, flags, NULL, 0, &result))
-        return result;
-    return pdm_real.send(fd, buf, len, flags);
+    if (d == NULL || pdm_peer_unnamed_own(d))
+        return pdm_real.send(fd, buf, len, flags);
+    return send_to(fd, d, buf, len, flags, NULL, 0);
 }
 PDM_HOOK_ALIAS(__send, send);
+
+SLOW static ssize_t write_to(int fd, struct pdm_descriptor *d, const void *buf, size_t len)
+{
+    ssize_t result;
+
+    if (send_one(fd, d, buf, len, 0, NULL, 0, &result))
+        return result;
+    return pdm_real.write(fd, buf, len); /* it may be no socket any more */
+}
 
 PDM_HOOK(ssize_t, write, (int fd, const void *buf, size_t len))
 {
     struct pdm_descriptor *d = pdm_descriptor_known(fd);
-    ssize_t result;
 
-    if (d != NULL && !pdm_peer_unnamed_own(d) && send_one(fd, d, buf, len, 0, NULL, 0, &result))
-        return result;
-    return pdm_real.write(fd, buf, len);
+    if (d == NULL || pdm_peer_unnamed_own(d))
+        return pdm_real.write(fd, buf, len);
+    return write_to(fd, d, buf, len);
 }
 PDM_HOOK_ALIAS(__write, write);
 
@@ -145,14 +167,16 @@ static bool receive_one(int fd, struct pdm_descriptor *d, void *buf, size_t len,
     return pdm_receive_plain(fd, d, &iov, 1, flags, from, from_len, result);
 }
 
-/* A socket that the shim does not read along on: who sent this? */
-static ssize_t receive_and_look(int fd, struct pdm_descriptor *d, void *buf, size_t len, int flags,
-                                struct sockaddr *from, socklen_t *from_len)
+SLOW static ssize_t receive_from(int fd, struct pdm_descriptor *d, void *buf, size_t len, int flags,
+                                 struct sockaddr *from, socklen_t *from_len)
 {
     struct sockaddr_storage name;
     socklen_t name_len = sizeof name;
     ssize_t result;
 
+    if (pdm_receive_along(d) && receive_one(fd, d, buf, len, flags, from, from_len, &result))
+        return result;
+    /* Not read along on yet: who sent this? */
     if (from == NULL && (flags & MSG_ERRQUEUE) == 0) {
         from = (struct sockaddr *)&name;
         from_len = &name_len;
@@ -167,18 +191,25 @@ PDM_HOOK(ssize_t, recvfrom,
          (int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len))
 {
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
-    ssize_t result;
 
     if (d == NULL || pdm_receive_idle(d))
         return pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
-    if (pdm_receive_along(d) && receive_one(fd, d, buf, len, flags, from, from_len, &result))
-        return result;
-    return receive_and_look(fd, d, buf, len, flags, from, from_len);
+    if (from == NULL || pdm_receive_along(d))
+        return receive_from(fd, d, buf, len, flags, from, from_len);
+    ssize_t result = pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
+
+    if (result >= 0 && !pdm_peer_idle(d, from, *from_len))
+        pdm_received_from(fd, d, from, *from_len);
+    return result;
 }
 
 PDM_HOOK(ssize_t, recv, (int fd, void *buf, size_t len, int flags))
 {
-    return hook_recvfrom(fd, buf, len, flags, NULL, NULL);
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+
+    if (d == NULL || pdm_receive_idle(d))
+        return pdm_real.recv(fd, buf, len, flags);
+    return receive_from(fd, d, buf, len, flags, NULL, NULL);
 }
 PDM_HOOK_ALIAS(__recv, recv);
 
@@ -189,11 +220,15 @@ PDM_HOOK(ssize_t, read, (int fd, void *buf, size_t len))
     /* read() of nothing takes no datagram; recv() of nothing does. */
     if (d == NULL || len == 0 || len > SSIZE_MAX)
         return pdm_real.read(fd, buf, len);
+    int saved = errno;
     ssize_t result = hook_recvfrom(fd, buf, len, 0, NULL, NULL);
 
-    if (result < 0 && (pdm_descriptor_flags(d) & PDM_FD_UDP6) == 0)
-        return pdm_real.read(fd, buf, len);
-    return result;
+    if (result >= 0 || errno != ENOTSOCK)
+        return result;
+    /* The number was closed and made anew unseen. */
+    pdm_descriptor_clear(d, UINT32_MAX);
+    errno = saved;
+    return pdm_real.read(fd, buf, len);
 }
 PDM_HOOK_ALIAS(__read, read);
 

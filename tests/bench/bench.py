@@ -149,7 +149,7 @@ def per_query(env, counts=(500, 2500)):
 
 def many_flows():
     program = Slices([f"{BUILD}/tests/bench/many", "2001:db8::1", "2001:db8:1::"], agent_env("many"))
-    flows = 100_000
+    flows = 50_000 # each a flow at both ends
     program.run("2000 1")
     before = program.run("1 1")[1]
     program.run(f"{2 * flows} {flows}")
