@@ -79,6 +79,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(AGENT)) $
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_core -lsodium -lm -o $@
 
+$(BUILD)/tests/unit/test_control: $(BUILD)/shim/control.o
+
 # Those of pdmping link its parts, without the library.
 $(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/pdmping.o %/pdmping_run.o,$(PING)) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)

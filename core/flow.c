@@ -4,9 +4,18 @@
 
 #include <string.h>
 
+struct pdm_slot *pdm_flow_slot(const struct pdm_flow *flow)
+{
+    static struct pdm_slot nowhere;
+    /* Read once: a child forked in a signal handler finds it wiped from one moment to the next. */
+    struct pdm_slot *slot = *(struct pdm_slot *const volatile *)&flow->slot;
+
+    return slot != NULL ? slot : &nowhere;
+}
+
 static void count(struct pdm_flow *flow, enum pdm_counter which, uint64_t by)
 {
-    pdm_count(&flow->slot->counter[which], by);
+    pdm_count(&pdm_flow_slot(flow)->counter[which], by);
 }
 
 void pdm_flow_init(struct pdm_flow *flow, enum pdm_format format, uint16_t psn_before,
@@ -21,7 +30,7 @@ void pdm_flow_new_kri(struct pdm_flow *flow)
 {
     flow->kri_began = flow->built;
     flow->kri_acknowledged = false;
-    atomic_store_explicit(&flow->slot->own_kri, flow->sender.kri, memory_order_relaxed);
+    atomic_store_explicit(&pdm_flow_slot(flow)->own_kri, flow->sender.kri, memory_order_relaxed);
 }
 
 static struct pdm_delta delta_between(int64_t earlier, int64_t later)
@@ -137,7 +146,7 @@ static void sample_network(struct pdm_flow *flow, int64_t network, int64_t step,
     }
     sample->has_network = true;
     sample->network = network;
-    pdm_delay_add(&flow->slot->network, network);
+    pdm_delay_add(&pdm_flow_slot(flow)->network, network);
 }
 
 /*
@@ -155,7 +164,7 @@ static void sample_server(struct pdm_flow *flow, uint64_t named, bool follows, i
     if (sample->overlapped)
         count(flow, PDM_COUNTER_overlapped, 1);
     else
-        pdm_delay_add(&flow->slot->server, server);
+        pdm_delay_add(&pdm_flow_slot(flow)->server, server);
 }
 
 static void take_sample(struct pdm_flow *flow, const struct pdm_fields *fields, bool follows,
@@ -245,6 +254,7 @@ enum pdm_receive_status pdm_flow_receive(struct pdm_flow *flow, const struct pdm
 {
     struct pdm_fields fields = found->fields;
     struct pdm_sequence *sequence = &flow->clear;
+    uint64_t kri = 0;
 
     *sample = (struct pdm_sample){0};
     if (found->format != flow->format) {
@@ -257,7 +267,7 @@ enum pdm_receive_status pdm_flow_receive(struct pdm_flow *flow, const struct pdm
         if (live == NULL)
             return PDM_UNKNOWN_KRI;
         sequence = &live->sequence;
-        atomic_store_explicit(&flow->slot->peer_kri, live->kri, memory_order_relaxed);
+        kri = live->kri;
     }
     if (fields.psntp == 0) {
         count(flow, PDM_COUNTER_malformed, 1);
@@ -270,6 +280,8 @@ enum pdm_receive_status pdm_flow_receive(struct pdm_flow *flow, const struct pdm
 
     if (status != PDM_RECEIVED)
         return status;
+    /* Only now: a replay under an older Kri changes nothing. */
+    atomic_store_explicit(&pdm_flow_slot(flow)->peer_kri, kri, memory_order_relaxed);
     if (stamped)
         take_sample(flow, &fields, follows, at, sample);
     acknowledge(flow, fields.psnlr);

@@ -19,7 +19,7 @@
 
 struct pdm_flow {
     enum pdm_format format;
-    struct pdm_slot *slot; /* where the metrics go; never NULL */
+    struct pdm_slot *slot; /* where the metrics go */
 
     /* Sending. */
     uint16_t psn;          /* of the latest option built; before the first: its predecessor */
@@ -47,6 +47,8 @@ struct pdm_flow {
 /* FLOW is all zero. PSN_BEFORE is random, from 1 on: the first option carries its successor. */
 void pdm_flow_init(struct pdm_flow *flow, enum pdm_format format, uint16_t psn_before,
                    struct pdm_slot *slot);
+/* Where its metrics go: never NULL, even if the flow is wiped by a fork (core/seal.h) meanwhile. */
+struct pdm_slot *pdm_flow_slot(const struct pdm_flow *flow);
 /* A new lease has been put into flow->sender. */
 void pdm_flow_new_kri(struct pdm_flow *flow);
 

@@ -275,7 +275,7 @@ size_t pdm_header_strip(uint8_t *header, size_t len, uint8_t type)
     struct pdm_found found;
     struct walk walk;
     if (pdm_header_find(header, len, type, &found) != PDM_FOUND ||
-        !walk_header(header, len, type, &walk)) {
+        !walk_header(header, len, type, &walk) || walk.option == NULL) {
         return len;
     }
     size_t at = (size_t)(walk.option - header);

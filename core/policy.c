@@ -42,7 +42,7 @@ static uint32_t bucket_of(const struct pdm_prefix *prefix)
 static struct pdm_policy_entry load(const struct pdm_policy *policy, uint32_t at)
 {
     struct pdm_policy_entry entry;
-    uint64_t word[PDM_POLICY_WORDS];
+    uint64_t word[PDM_POLICY_WORDS] = {0};
 
     for (size_t i = 0; i < PDM_POLICY_WORDS; i++)
         word[i] = atomic_load_explicit(&policy->entry[at][i], memory_order_relaxed);

@@ -113,6 +113,7 @@ static void read_stamp(struct pdm_control_received *r, const struct cmsghdr *c, 
 {
     struct timespec ts = {0};
     struct timeval tv;
+    int64_t unit = 1, part, whole, stamp;
 
     switch (c->cmsg_type) {
     case SO_TIMESTAMPNS:
@@ -128,13 +129,18 @@ static void read_stamp(struct pdm_control_received *r, const struct cmsghdr *c, 
         if (c->cmsg_len < CMSG_LEN(sizeof tv))
             return;
         memcpy(&tv, data, sizeof tv);
-        ts = (struct timespec){tv.tv_sec, tv.tv_usec * PDM_NSEC_PER_USEC};
+        ts = (struct timespec){tv.tv_sec, tv.tv_usec};
+        unit = PDM_NSEC_PER_USEC;
         break;
     default:
         return;
     }
-    r->has_stamp = ts.tv_sec != 0;
-    r->stamp = (int64_t)ts.tv_sec * PDM_NSEC_PER_SEC + ts.tv_nsec;
+    if (ts.tv_sec == 0 || __builtin_mul_overflow(ts.tv_sec, PDM_NSEC_PER_SEC, &whole) ||
+        __builtin_mul_overflow(ts.tv_nsec, unit, &part) ||
+        __builtin_add_overflow(whole, part, &stamp))
+        return;
+    r->has_stamp = true;
+    r->stamp = stamp;
 }
 
 struct pdm_control_received pdm_control_read(struct msghdr *msg)
@@ -211,9 +217,17 @@ size_t pdm_control_deliver(struct msghdr *msg, uint32_t hidden, uint8_t option_t
     struct cmsghdr c;
     const uint8_t *at;
     size_t used = 0;
+    bool last_hidden = false;
+    int cut = 0;
 
-    while (next(&w, &c, &at))
-        if (!is_hidden(&c, hidden) && strip(msg, &c, at + CMSG_LEN(0), option_type))
-            put(&c, at + CMSG_LEN(0), own, own != NULL ? own_len : 0, &used, flags);
+    while (next(&w, &c, &at)) {
+        last_hidden = is_hidden(&c, hidden);
+        if (!last_hidden && strip(msg, &c, at + CMSG_LEN(0), option_type))
+            put(&c, at + CMSG_LEN(0), own, own != NULL ? own_len : 0, &used, &cut);
+    }
+    /* What the kernel cut was a header, of any length, that the program did not ask for. */
+    if (last_hidden)
+        *flags &= ~MSG_CTRUNC;
+    *flags |= cut;
     return used;
 }

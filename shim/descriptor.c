@@ -51,15 +51,31 @@ static uint32_t if_set(int fd, int level, int name, uint32_t flag)
     return get_int(fd, level, name) > 0 ? flag : 0;
 }
 
-static void reset(struct pdm_descriptor *d, uint32_t flags)
+/* Before the constructor nothing is known; after pdm_deactivate() a filter may kill for any call. */
+static bool is_active(void)
+{
+    return atomic_load_explicit(&pdm_active, memory_order_relaxed);
+}
+
+static bool keeps_track(void)
+{
+    return is_active() && pdm_own_memory();
+}
+
+static void forget_peer(struct pdm_descriptor *d)
 {
     uint64_t flow = atomic_exchange_explicit(&d->flow, 0, memory_order_relaxed);
 
-    atomic_store_explicit(&d->flags, flags, memory_order_relaxed);
     atomic_store_explicit(&d->unnamed_epoch, 0, memory_order_relaxed);
-    atomic_store_explicit(&d->unproven, 0, memory_order_relaxed);
     if (flow != 0)
         pdm_flow_leave(flow);
+}
+
+static void reset(struct pdm_descriptor *d, uint32_t flags)
+{
+    atomic_store_explicit(&d->flags, flags, memory_order_relaxed);
+    atomic_store_explicit(&d->unproven, 0, memory_order_relaxed);
+    forget_peer(d);
 }
 
 /* A socket not seen from its beginning: what the program has set on it must be asked. */
@@ -98,29 +114,38 @@ static uint32_t look_up(int fd)
 struct pdm_descriptor *pdm_descriptor_look_up(int fd)
 {
     struct pdm_descriptor *d = make_entry(fd);
+    uint32_t before = d != NULL ? pdm_descriptor_flags(d) : PDM_FD_KNOWN;
 
-    if (d != NULL && (pdm_descriptor_flags(d) & PDM_FD_KNOWN) == 0)
-        reset(d, look_up(fd));
+    if ((before & PDM_FD_KNOWN) == 0) {
+        uint32_t found = look_up(fd);
+
+        /* If another thread was faster, what was found may be receive options of ours. */
+        forget_peer(d);
+        atomic_compare_exchange_strong(&d->flags, &before, found);
+    }
     return pdm_descriptor_if_udp6(d);
 }
 
 void pdm_descriptor_made(int fd, int domain, int type, int protocol)
 {
-    bool udp6 = domain == AF_INET6 && (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_DGRAM &&
+    bool udp6 = is_active() && domain == AF_INET6 &&
+                (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_DGRAM &&
                 (protocol == 0 || protocol == IPPROTO_UDP);
     struct pdm_descriptor *d = udp6 ? make_entry(fd) : pdm_descriptor_entry(fd);
 
-    if (d != NULL && pdm_own_memory())
+    if (d != NULL && keeps_track())
         reset(d, PDM_FD_KNOWN | (udp6 ? PDM_FD_UDP6 : 0));
 }
 
 void pdm_descriptor_copied(int from, int to)
 {
-    struct pdm_descriptor *source = pdm_descriptor_if_udp6(pdm_descriptor_entry(from));
+    struct pdm_descriptor *source = pdm_descriptor_known(from);
     struct pdm_descriptor *d = source != NULL ? make_entry(to) : pdm_descriptor_entry(to);
 
-    if (d == NULL || d == source || !pdm_own_memory())
+    if (d == NULL || d == source || !keeps_track())
         return;
+    if (source != NULL) /* receive options set through one appear on the other */
+        pdm_descriptor_set(source, PDM_FD_SHARED);
     reset(d, source != NULL ? pdm_descriptor_flags(source) : 0);
     if (source == NULL)
         return;
@@ -130,17 +155,43 @@ void pdm_descriptor_copied(int from, int to)
     atomic_store_explicit(&d->unproven, source->unproven, memory_order_relaxed);
 }
 
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+
+    pdm_sys(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, (long)&cookie, (long)&len, 0);
+    return cookie;
+}
+
+void pdm_descriptor_spread(int fd, const struct pdm_descriptor *d)
+{
+    uint32_t its = pdm_descriptor_flags(d) & PDM_FD_ITS, copied = PDM_FD_UDP6 | PDM_FD_SHARED;
+    uint64_t cookie = cookie_of(fd);
+
+    for (int at = 0; at < PDM_LEAVES << PDM_LEAF_BITS; at++) {
+        struct pdm_descriptor *other = pdm_descriptor_entry(at);
+
+        if (other == NULL) {
+            at |= LEAF_SIZE - 1; /* none in this leaf */
+        } else if ((pdm_descriptor_flags(other) & copied) == copied && cookie_of(at) == cookie) {
+            pdm_descriptor_clear(other, PDM_FD_ITS & ~its);
+            pdm_descriptor_set(other, its);
+        }
+    }
+}
+
 void pdm_descriptor_closed(int fd)
 {
     struct pdm_descriptor *d = pdm_descriptor_entry(fd);
 
-    if (d != NULL && pdm_descriptor_flags(d) != 0 && pdm_own_memory())
+    if (d != NULL && pdm_descriptor_flags(d) != 0 && keeps_track())
         reset(d, 0);
 }
 
 void pdm_descriptor_closed_range(unsigned int first, unsigned int last)
 {
-    if (!pdm_own_memory())
+    if (!keeps_track())
         return;
     for (unsigned int leaf = first >> PDM_LEAF_BITS;
          leaf < PDM_LEAVES && leaf <= last >> PDM_LEAF_BITS; leaf++) {
@@ -158,12 +209,8 @@ void pdm_descriptor_closed_range(unsigned int first, unsigned int last)
 
 void pdm_descriptor_moved(struct pdm_descriptor *d)
 {
-    uint64_t flow = atomic_exchange_explicit(&d->flow, 0, memory_order_relaxed);
-
     pdm_descriptor_clear(d, PDM_FD_CONNECTED | PDM_FD_BOUND_PORT | PDM_FD_BOUND_ADDR);
-    atomic_store_explicit(&d->unnamed_epoch, 0, memory_order_relaxed);
-    if (flow != 0)
-        pdm_flow_leave(flow);
+    forget_peer(d);
 }
 
 bool pdm_descriptor_local(int fd, struct pdm_descriptor *d)

@@ -36,9 +36,11 @@ enum pdm_descriptor_flag {
     PDM_FD_ITS_PKTINFO = 1 << 11,
     PDM_FD_ITS_SIOCGSTAMP = 1 << 12, /* it asks by ioctl, which ours would switch off */
     PDM_FD_SETTLED = 1 << 13,        /* every receive stamp from now on is the kernel's own */
-    PDM_FD_SHARED = 1 << 19,         /* another process may set receive options of ours on it */
+    PDM_FD_SHARED = 1 << 19,         /* another process or descriptor may set receive options of ours */
     PDM_FD_ITS_2292DSTOPTS = 1 << 20,
     PDM_FD_ITS_STAMPING = 1 << 21, /* SO_TIMESTAMPING: with ours its stamps would change kind */
+    PDM_FD_ITS = PDM_FD_ITS_DSTOPTS | PDM_FD_ITS_STAMP | PDM_FD_ITS_PKTINFO |
+                 PDM_FD_ITS_SIOCGSTAMP | PDM_FD_ITS_2292DSTOPTS | PDM_FD_ITS_STAMPING,
 
     /* Why a send may have to go without. */
     PDM_FD_STICKY_DSTOPTS = 1 << 14, /* merged */
@@ -129,6 +131,8 @@ void pdm_descriptor_made(int fd, int domain, int type, int protocol);
 void pdm_descriptor_copied(int from, int to);
 void pdm_descriptor_closed(int fd);
 void pdm_descriptor_closed_range(unsigned int first, unsigned int last);
+/* The receive options that the program has set on FD hold for all descriptors of that socket. */
+void pdm_descriptor_spread(int fd, const struct pdm_descriptor *d);
 /* Its addresses may have changed. */
 void pdm_descriptor_moved(struct pdm_descriptor *d);
 /* Learns its local port and, if it has one for good, its local address. False if it has no port

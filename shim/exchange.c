@@ -29,6 +29,9 @@ static void close_fd(int fd)
 static long dial(void)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+    if (pdm_agent_path()[0] == '\0')
+        return -ENOENT; /* to connect() it would be an abstract name, which any user may bind */
     long fd =
         pdm_sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0, 0);
 

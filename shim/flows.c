@@ -31,7 +31,12 @@ struct table {
     _Atomic uint64_t incarnations;
 };
 
-/* Made once; the table's content is wiped in a forked child, where it lies is not. */
+/*
+ * Made once; the table's content is wiped in a forked child, where it lies is not. Nor are the
+ * locks: a child that a signal handler forked goes on with what the handler interrupted, and what
+ * that holds must not become another flow meanwhile, or it would write a Kri that nobody leased
+ * into it. What another thread of the parent held stays unused in the child.
+ */
 static struct {
     _Atomic uint32_t state; /* 0 none, 1 being made, 2 there, 3 cannot be had */
     uint32_t capacity;
@@ -39,6 +44,7 @@ static struct {
     struct table *table;
     _Atomic uint64_t *buckets;
     struct pdm_flow_entry *flows;
+    _Atomic uint32_t *locks; /* one for each flow */
 } arena;
 
 static uint32_t buckets(void)
@@ -66,13 +72,17 @@ static bool make_arena(void)
     size_t head = sizeof(struct table) + 2 * (size_t)n * sizeof(uint64_t);
     size_t at = (head + PDM_CACHE_LINE - 1) / PDM_CACHE_LINE * PDM_CACHE_LINE;
     uint8_t *memory = pdm_wiped_memory(at + n * sizeof(struct pdm_flow_entry));
+    long locks = pdm_sys(SYS_mmap, 0, (long)(n * sizeof(uint32_t)), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    if (memory == NULL || !pdm_entropy(&arena.seed, sizeof arena.seed))
+    if (memory == NULL || (locks < 0 && locks > -4096) ||
+        !pdm_entropy(&arena.seed, sizeof arena.seed))
         return false;
     arena.capacity = n;
     arena.table = (struct table *)(void *)memory;
     arena.buckets = (_Atomic uint64_t *)(void *)(memory + sizeof(struct table));
     arena.flows = (struct pdm_flow_entry *)(void *)(memory + at);
+    arena.locks = (_Atomic uint32_t *)locks;
     return true;
 }
 
@@ -90,14 +100,14 @@ static bool have_arena(void)
     return made;
 }
 
-static bool try_lock(struct pdm_flow_entry *e)
+static bool try_lock(const struct pdm_flow_entry *e)
 {
-    return atomic_exchange_explicit(&e->lock, 1, memory_order_acquire) == 0;
+    return atomic_exchange_explicit(&arena.locks[e - arena.flows], 1, memory_order_acquire) == 0;
 }
 
 void pdm_flow_release(struct pdm_flow_entry *e)
 {
-    atomic_store_explicit(&e->lock, 0, memory_order_release);
+    atomic_store_explicit(&arena.locks[e - arena.flows], 0, memory_order_release);
 }
 
 static void touch(struct pdm_flow_entry *e, int64_t now)
@@ -186,8 +196,9 @@ static struct pdm_flow_entry *take_place(int64_t now)
 
             if (used == FLOWS_MANY)
                 want_huge_pages();
+            used++;
             if (!try_lock(e))
-                return NULL;
+                continue; /* held when this process was forked */
             clear(e);
             return e;
         }
@@ -368,5 +379,5 @@ uint32_t pdm_flow_index(const struct pdm_flow_entry *e)
 
 size_t pdm_flow_bytes(void)
 {
-    return sizeof(struct pdm_flow_entry) + 2 * sizeof(uint64_t);
+    return sizeof(struct pdm_flow_entry) + 2 * sizeof(uint64_t) + sizeof(uint32_t);
 }

@@ -24,7 +24,6 @@ enum pdm_flow_state {
 };
 
 struct pdm_flow_entry {
-    _Atomic uint32_t lock;
     _Atomic uint32_t references;  /* descriptors of connected sockets that stand for it */
     _Atomic uint64_t last_used;   /* CLOCK_MONOTONIC; read without the lock, to find the idle */
     _Atomic uint64_t incarnation; /* another for each flow in this place; read without the lock */

@@ -138,12 +138,18 @@ PDM_HOOK(int, setsockopt, (int fd, int level, int name, const void *value, sockl
 {
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
 
-    if (d != NULL && pdm_options_intercept(fd, d, level, name, value, len))
-        return 0;
-    int result = pdm_real.setsockopt(fd, level, name, value, len);
+    if (d == NULL)
+        return pdm_real.setsockopt(fd, level, name, value, len);
+    uint32_t before = pdm_descriptor_flags(d);
+    int result = 0;
 
-    if (d != NULL && result == 0)
-        pdm_options_noted(fd, d, level, name, value, len);
+    if (!pdm_options_intercept(fd, d, level, name, value, len)) {
+        result = pdm_real.setsockopt(fd, level, name, value, len);
+        if (result == 0)
+            pdm_options_noted(fd, d, level, name, value, len);
+    }
+    if ((before & PDM_FD_SHARED) != 0 && ((before ^ pdm_descriptor_flags(d)) & PDM_FD_ITS) != 0)
+        pdm_descriptor_spread(fd, d);
     return result;
 }
 

@@ -119,6 +119,10 @@ static void release_passed(const struct msghdr *msg)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL;
          c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c)) {
+        size_t before = (size_t)((uint8_t *)c - (uint8_t *)msg->msg_control);
+
+        if (c->cmsg_len > msg->msg_controllen - before)
+            return; /* the kernel refuses the whole */
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0))
             continue;
         for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {

@@ -12,14 +12,13 @@
 #include "shim/process.h"
 #include "shim/sys.h"
 
-enum state { NONE, BUSY, READY };
-
 static struct {
-    _Atomic uint32_t state;
+    _Atomic bool ready; /* once true, stays so */
+    _Atomic bool busy;  /* a hello is under way */
     _Atomic uint64_t instance;
     struct pdm_policy *policy;
     struct pdm_segment *segment;
-    uint32_t slots;
+    _Atomic uint32_t slots;
 } map;
 
 static const _Atomic uint32_t no_epoch;
@@ -29,7 +28,7 @@ static struct pdm_global_pointer own_pointer[PDM_SADDR_TYPES] = {{1}, {1}};
 
 static bool is_ready(void)
 {
-    return atomic_load_explicit(&map.state, memory_order_acquire) == READY;
+    return atomic_load_explicit(&map.ready, memory_order_acquire);
 }
 
 static size_t policy_size(void)
@@ -140,15 +139,16 @@ static bool own_mappings(void)
 
 bool pdm_mapping_refresh(int64_t now)
 {
-    uint32_t before = atomic_load(&map.state);
     bool ok;
 
-    if (before == BUSY || !atomic_compare_exchange_strong(&map.state, &before, BUSY))
+    if (atomic_exchange(&map.busy, true))
         return false;
     ok = pdm_mode() == PDM_MODE_AGENT ? hello(now) : own_mappings();
-    if (ok)
+    if (ok) {
         atomic_store_explicit(&pdm_policy_epoch_at, &map.policy->epoch, memory_order_release);
-    atomic_store_explicit(&map.state, ok ? READY : before, memory_order_release);
+        atomic_store_explicit(&map.ready, true, memory_order_release);
+    }
+    atomic_store_explicit(&map.busy, false, memory_order_release);
     return ok;
 }
 
@@ -179,7 +179,16 @@ struct pdm_policy_settings pdm_policy_settings(void)
                                                       .share = PDM_SHARE_DEFAULT,
                                                       .max_flows = PDM_FLOWS_DEFAULT};
 
-    return is_ready() ? map.policy->settings : before;
+    if (!is_ready())
+        return before;
+    struct pdm_policy_settings settings = map.policy->settings;
+
+    /* Whatever stands there, the program shall not be held up for long. */
+    if (settings.budget_us > PDM_BUDGET_US_MAX)
+        settings.budget_us = PDM_BUDGET_US_MAX;
+    if (settings.share > 100)
+        settings.share = 100;
+    return settings;
 }
 
 bool pdm_policy_names(const uint8_t *local, const uint8_t peer[static PDM_ADDR_LEN])

@@ -129,6 +129,14 @@ static void find_agent(void)
         agent_path[0] = '\0'; /* longer than any socket's path: there is no agent */
 }
 
+/* At once: else a vfork child of this one might be the first to ask, and take its memory for its
+ * own for good. */
+static void in_child(void)
+{
+    if (atomic_load(&pdm_active))
+        (void)pdm_own_memory();
+}
+
 static void start(void)
 {
     mode = mode_from(secure_getenv("PDMV2_MODE"));
@@ -141,7 +149,7 @@ static void start(void)
     atomic_store(&wiped->parent, true);
     atomic_store(&recorded_pid, pdm_sys(SYS_getpid, 0, 0, 0, 0, 0, 0));
     pdm_descriptor_inherited();
-    if (pthread_atfork(pdm_descriptor_share_all, NULL, NULL) != 0)
+    if (pthread_atfork(pdm_descriptor_share_all, NULL, in_child) != 0)
         return;
     atomic_store(&pdm_active, true);
 }

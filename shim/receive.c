@@ -79,6 +79,20 @@ static enum pdm_counter counter_of(enum pdm_found_status status)
                                      : PDM_COUNTER_malformed;
 }
 
+/* What was queued before the socket was connected may be from anyone. */
+static struct pdm_flow_entry *flow_of_connected(int fd, struct pdm_descriptor *d,
+                                                const struct sockaddr_in6 *peer, int64_t now)
+{
+    struct pdm_flow_entry *e = pdm_peer_connected(fd, d, now);
+
+    if (e == NULL || peer == NULL ||
+        (memcmp(e->tuple.daddr, &peer->sin6_addr, sizeof e->tuple.daddr) == 0 &&
+         e->tuple.dport == ntohs(peer->sin6_port)))
+        return e;
+    pdm_flow_release(e);
+    return NULL;
+}
+
 static struct pdm_flow_entry *flow_of(int fd, struct pdm_descriptor *d,
                                       const struct pdm_control_received *control,
                                       const struct msghdr *msg, int64_t now)
@@ -88,7 +102,7 @@ static struct pdm_flow_entry *flow_of(int fd, struct pdm_descriptor *d,
     uint8_t local[PDM_ADDR_LEN];
 
     if ((flags & PDM_FD_CONNECTED) != 0)
-        return pdm_peer_connected(fd, d, now);
+        return flow_of_connected(fd, d, peer, now);
     if (peer == NULL || pdm_peer_unnamed(d, peer) || !pdm_descriptor_local(fd, d))
         return NULL;
     if ((pdm_descriptor_flags(d) & PDM_FD_BOUND_ADDR) != 0)
@@ -109,7 +123,7 @@ static void receive_option(struct pdm_flow_entry *e, const struct pdm_found *fou
     if (status == PDM_UNKNOWN_KRI && pdm_agent_search(e, found->option, now))
         status = pdm_flow_receive(&e->flow, found, at, stamped, &sample);
     if (status == PDM_UNKNOWN_KRI)
-        pdm_count(&e->flow.slot->counter[PDM_COUNTER_auth_failures], 1);
+        pdm_count(&pdm_flow_slot(&e->flow)->counter[PDM_COUNTER_auth_failures], 1);
     if (sample.overlapped)
         e->last_overlapped = sample.server;
 }
@@ -125,11 +139,11 @@ static void account(struct pdm_flow_entry *e, const struct pdm_control_received 
 
     if (status == PDM_ABSENT || !pdm_peer_open(e, now))
         return;
-    atomic_store_explicit(&e->flow.slot->active, now, memory_order_relaxed);
+    atomic_store_explicit(&pdm_flow_slot(&e->flow)->active, now, memory_order_relaxed);
     if (status == PDM_FOUND)
         receive_option(e, &found, at, stamped, now);
     else
-        pdm_count(&e->flow.slot->counter[counter_of(status)], 1);
+        pdm_count(&pdm_flow_slot(&e->flow)->counter[counter_of(status)], 1);
 }
 
 /* Whether the packet's stamp is the kernel's receive time. On a socket not settled yet, settles it

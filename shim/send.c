@@ -171,8 +171,8 @@ static bool attach(struct pdm_flow_entry *e, uint32_t flags, const struct own_he
     if (pdm_peer_open(e, now)) {
         uint32_t pointer = pdm_global_pointer_next(e->tuple.saddr);
 
-        pdm_count(&e->flow.slot->counter[PDM_COUNTER_sends], 1);
-        atomic_store_explicit(&e->flow.slot->active, now, memory_order_relaxed);
+        pdm_count(&pdm_flow_slot(&e->flow)->counter[PDM_COUNTER_sends], 1);
+        atomic_store_explicit(&pdm_flow_slot(&e->flow)->active, now, memory_order_relaxed);
         *format = e->flow.format;
         ok = usable && (flags & cannot_attach) == 0 && fits(e, own, payload) &&
              !pdm_send_unprivileged(now) && build_option(e, now, pointer, option);

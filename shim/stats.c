@@ -23,7 +23,7 @@ static struct pdmv2_delay delay_of(const struct pdm_delay *d)
 
 static void fill(struct pdmv2_stats *s, const struct pdm_flow_entry *e)
 {
-    const struct pdm_slot *slot = e->flow.slot;
+    const struct pdm_slot *slot = pdm_flow_slot(&e->flow);
 
     s->network_delay = delay_of(&slot->network);
     s->server_delay = delay_of(&slot->server);

@@ -114,17 +114,54 @@ static void check_encrypted(const struct pdm_found *found)
 }
 
 /* The end of the last option that is no padding, by a walk of its own; the header is sound. */
-static size_t end_of_options(const uint8_t *header)
+static size_t end_of_options(const uint8_t *header, unsigned *options)
 {
     size_t end = 2;
+    *options = 0;
     for (size_t at = 2; at < ((size_t)header[1] + 1) * 8;) {
         size_t next = header[at] == 0 ? at + 1 : at + 2 + header[at + 1];
         if (header[at] > 1) {
+            ++*options;
             end = next;
         }
         at = next;
     }
     return end;
+}
+
+/* MERGED with ours taken out again is the program's header, the Next Header octet included. */
+static void check_strip(const uint8_t *data, size_t end, const uint8_t *merged, size_t len)
+{
+    static uint8_t header[PDM_DSTOPTS_MAX];
+    struct pdm_found found;
+    memcpy(header, merged, len);
+    size_t total = pdm_header_strip(header, len, PDM_OPTION_TYPE);
+    if (end == 2) {
+        must(total == 0);
+        return;
+    }
+    must(total % 8 == 0 && total >= end && total < end + 8);
+    must(header[0] == data[0] && ((size_t)header[1] + 1) * 8 == total);
+    must(memcmp(header + 2, data + 2, end - 2) == 0);
+    must(pdm_header_find(header, total, PDM_OPTION_TYPE, &found) == PDM_ABSENT);
+}
+
+/* As received, it loses ours if it has one, and stays sound; without one it stays as it is. */
+static void check_strip_received(const uint8_t *data, size_t len, enum pdm_found_status status)
+{
+    static uint8_t header[PDM_DSTOPTS_MAX];
+    struct pdm_found found;
+    if (len > sizeof(header)) {
+        return;
+    }
+    memcpy(header, data, len);
+    size_t total = pdm_header_strip(header, len, PDM_OPTION_TYPE);
+    must(total <= len);
+    if (status != PDM_FOUND) {
+        must(total == len && unchanged(header, data, len));
+    } else if (total != 0) {
+        must(pdm_header_find(header, total, PDM_OPTION_TYPE, &found) == PDM_ABSENT);
+    }
 }
 
 /* Ours is added where there is none yet, and all that was there stays where it was. */
@@ -137,12 +174,14 @@ static void check_merge(const uint8_t *data, size_t len, enum pdm_format format,
         must(total == 0);
         return;
     }
-    size_t end = end_of_options(data);
+    unsigned options;
+    size_t end = end_of_options(data, &options);
     size_t least = end + option_len(format);
     if (total == 0) {
-        must(least > sizeof(out) - 16);
+        must(least > sizeof(out) - 16 || options >= PDM_HEADER_OPTIONS_MAX);
         return;
     }
+    must(options < PDM_HEADER_OPTIONS_MAX);
     must(total % 8 == 0 && total >= least && total <= least + 16);
     must(total == ((size_t)out[1] + 1) * 8 && out[0] == data[0]);
     must(memcmp(out + 2, data + 2, end - 2) == 0);
@@ -150,7 +189,8 @@ static void check_merge(const uint8_t *data, size_t len, enum pdm_format format,
     must(pdm_header_find(out, total, PDM_OPTION_TYPE, &found) == PDM_FOUND);
     must(found.format == format);
     must(memcmp(found.option, option, option_len(format)) == 0);
-    must(end_of_options(out) >= least);
+    must(end_of_options(out, &options) >= least);
+    check_strip(data, end, out, total);
 
     uint8_t *exact = malloc(total);
     must(exact != NULL);
@@ -172,6 +212,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             check_clear(&found);
         }
     }
+    check_strip_received(data, len, status);
     for (enum pdm_format format = 0; format < PDM_FORMATS; format++) {
         check_merge(data, len, format, status == PDM_ABSENT);
     }

@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# make check: every suite, a line each; CHECK_LONG=1 (make check-long) runs the long form of those
+# that have one. The output of each is kept in $BUILD/log; that of a suite that fails is shown.
+# Names of suites as arguments choose some. Needs root: the tests make network namespaces.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+: "${BUILD:=build}" "${PYTHON:=/usr/bin/python3}" "${CHECK_LONG:=0}"
+export BUILD PYTHON CHECK_LONG
+LOG=$BUILD/log
+SHOWN=60 # lines of a failed suite
+
+if [ "$(id -u)" -ne 0 ]; then
+    echo "check: root is needed, for network namespaces" >&2
+    exit 1
+fi
+mkdir -p "$LOG" || exit 1
+
+passed=0
+failed=0
+skipped=0
+
+seconds() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
+
+# A suite that ends with "N passed, M failed" counts as so many tests, any other as one.
+count() {
+    local last
+    last=$(tail -n 1 "$1")
+    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        [ "$2" -eq 0 ] || [ "${BASH_REMATCH[2]}" -gt 0 ] || failed=$((failed + 1))
+    elif [ "$2" -eq 0 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+    fi
+}
+
+# NAME CMD...: exit code 77 says that the suite cannot run here, its last line why.
+suite() {
+    local name=$1 log=$LOG/${1//\//-}.log began=$EPOCHREALTIME status
+    shift
+    [ "${#CHOSEN[@]}" -eq 0 ] || [[ " ${CHOSEN[*]} " == *" $name "* ]] || return 0
+    "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    if [ "$status" -eq 77 ]; then
+        skipped=$((skipped + 1))
+        printf 'skip  %-24s %s\n' "$name" "$(tail -n 1 "$log")"
+        return
+    fi
+    count "$log" "$status"
+    if [ "$status" -eq 0 ]; then
+        printf 'pass  %-24s %7s s\n' "$name" "$(seconds "$began")"
+    else
+        printf 'FAIL  %-24s %7s s\n' "$name" "$(seconds "$began")"
+        tail -n "$SHOWN" "$log" | sed 's/^/      /'
+    fi
+}
+
+build_all() { make -s -j2 say= BUILD="$BUILD" all apps; }
+
+# DIR TESTS MAKE-VARIABLES...: builds the Criterion tests TESTS into DIR and runs each.
+unit() {
+    local dir=$1 tests=$2 test line good=0 bad=0
+    local programs=()
+    shift 2
+    for test in $tests; do
+        programs+=("$dir/tests/unit/$test")
+    done
+    [ "${#programs[@]}" -gt 0 ] || return
+    make -s -j2 say= BUILD="$dir" "$@" "${programs[@]}" || return
+    for test in "${programs[@]}"; do
+        echo "== $test"
+        "$test" >"$LOG/criterion" 2>&1 || cat "$LOG/criterion"
+        line=$(grep -a 'Synthesis: Tested' "$LOG/criterion" | tail -n 1)
+        if [[ $line =~ Tested:.*\ ([0-9]+).*Passing:.*\ ([0-9]+).*Failing:.*\ ([0-9]+).*Crashing:.*\ ([0-9]+) ]]; then
+            good=$((good + BASH_REMATCH[2]))
+            bad=$((bad + BASH_REMATCH[1] - BASH_REMATCH[2]))
+        else
+            echo "$test did not finish"
+            bad=$((bad + 1))
+        fi
+    done
+    rm -f "$LOG/criterion"
+    echo "$good passed, $bad failed"
+    [ "$bad" -eq 0 ]
+}
+
+names() { basename -a -s .c "$@" | tr '\n' ' '; }
+
+unit_plain() { unit "$BUILD" "$(names tests/unit/test_*.c)"; }
+
+unit_asan() {
+    UBSAN_OPTIONS=print_stacktrace=1 unit "$BUILD/asan" "$(names tests/unit/test_*.c)" OPT=-O1 HARDEN= \
+        SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all"
+}
+
+# Those that make threads. The sanitizer does not know fences; nothing here depends on one for it.
+unit_tsan() {
+    local threaded
+    mapfile -t threaded < <(grep -l '<pthread.h>\|<threads.h>' tests/unit/test_*.c)
+    TSAN_OPTIONS=halt_on_error=1 unit "$BUILD/tsan" "$(names "${threaded[@]}")" OPT=-O1 HARDEN= DEFS="-Itests/threads -Wno-tsan" \
+        SANITIZE=-fsanitize=thread
+}
+
+witness() {
+    local output status
+    output=$("$PYTHON" -B tests/witness/test_witness.py 2>&1)
+    status=$?
+    echo "$output"
+    # Which of them failed is in the output above; how many there were, in its end.
+    [[ $output =~ Ran\ ([0-9]+)\ test ]] || return 1
+    [ "$status" -ne 0 ] || echo "${BASH_REMATCH[1]} passed, 0 failed"
+    return "$status"
+}
+
+CHOSEN=("$@")
+suite build build_all
+suite lint tests/lint.sh
+suite unit unit_plain
+suite unit-asan unit_asan
+suite unit-tsan unit_tsan
+suite witness witness
+suite fuzz tests/fuzz.sh
+suite linksim tests/net/test_linksim.sh
+for test in tests/e2e/test_*.sh; do
+    [ -x "$test" ] || continue
+    test=$(basename "$test" .sh)
+    suite "e2e/${test#test_}" "tests/e2e/$test.sh"
+done
+
+printf '%d passed, %d failed' "$passed" "$failed"
+[ "$skipped" -eq 0 ] || printf ', %d skipped' "$skipped"
+printf '\n'
+[ "$failed" -eq 0 ]

@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# 100,000 forged, cut, lengthened, spliced, flipped, repeated, duplicated and replayed options into
+# the flow of an honest program: none moves a metric, each is counted under its name, every payload
+# arrives, nothing is answered. Then every bit of a good option, and honest packets among hostile
+# ones. Against a server that reads one by one, and, shorter, one that reads in batches. Needs root.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+BUILD=${BUILD:-build}
+PYTHON=${PYTHON:-/usr/bin/python3}
+# shellcheck source=tests/net/netns.sh
+. "$here/../net/netns.sh"
+# shellcheck source=tests/e2e/agents.sh
+. "$here/agents.sh"
+# shellcheck source=tests/e2e/patient.sh
+. "$here/patient.sh"
+
+ORDINARY=7700 # the port of a server without the library
+FAILED=0
+
+listening() { wait_for "in_server ss -Hlun 'sport = :$1' | grep -q ." 5; }
+
+# PORT COUNT MIXED
+attack() {
+    start_client timeout 80 "$PYTHON" "$here/hostile.py" --port "$1" --count "$2" --mixed "$3" \
+        --ordinary-port $ORDINARY --key "$AGENTS_KEY" --pdmctl "$BUILD/pdmctl" \
+        --linksim "$LINKSIM" --link "$NET_DIR/link.sock" --link-net /proc/$$/ns/net \
+        --client-agent "$NET_DIR/client/agent.sock" --server-agent "$NET_DIR/server/agent.sock" \
+        "$CLIENT_ADDR" "$SERVER_ADDR"
+    wait "$STARTED" || FAILED=1
+}
+
+net_up 11
+agents_up encrypted
+patient_agents
+start_in_server "$BUILD/tests/apps/slowecho" "$SERVER_ADDR" $ORDINARY
+start_server "$BUILD/tests/apps/slowecho" "$SERVER_ADDR" 7701
+start_server "$BUILD/tests/apps/slowecho" -b "$SERVER_ADDR" 7702
+listening $ORDINARY
+listening 7701
+listening 7702
+echo "--   a server that reads one datagram at a time"
+attack 7701 100000 20000
+echo "--   a server that reads in batches"
+attack 7702 10000 2000
+agents_down
+[ "$FAILED" = 0 ] && echo "test_hostile: ok"
+exit "$FAILED"

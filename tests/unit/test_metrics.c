@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is kept of delays and counts, and that it can be read while it is written. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/metrics.h"
+
+static bool is(const struct pdm_delay *d, uint64_t samples, int64_t last, int64_t min, int64_t max,
+               int64_t sum)
+{
+    return d->samples == samples && d->last == last && d->min == min && d->max == max &&
+           d->sum == sum;
+}
+
+Test(metrics, delays)
+{
+    struct pdm_delay d = {0};
+
+    pdm_delay_add(&d, 50);
+    cr_assert(is(&d, 1, 50, 50, 50, 50));
+    pdm_delay_add(&d, 70);
+    cr_assert(is(&d, 2, 70, 50, 70, 120));
+    pdm_delay_add(&d, 20);
+    cr_assert(is(&d, 3, 20, 20, 70, 140));
+    pdm_delay_add(&d, 20);
+    cr_assert(is(&d, 4, 20, 20, 70, 160));
+}
+
+/* The first sample sets both ends, on whichever side of 0 it is. */
+Test(metrics, delays_below_zero)
+{
+    struct pdm_delay d = {0};
+
+    pdm_delay_add(&d, -5);
+    cr_assert(is(&d, 1, -5, -5, -5, -5));
+    pdm_delay_add(&d, -9);
+    cr_assert(is(&d, 2, -9, -9, -5, -14));
+    pdm_delay_add(&d, 0);
+    cr_assert(is(&d, 3, 0, -9, 0, -14));
+}
+
+/* Another process may have left anything in the segment: the sum wraps, nothing traps. */
+Test(metrics, sum_wraps)
+{
+    struct pdm_delay d = {.samples = 1, .min = 0, .max = INT64_MAX, .sum = INT64_MAX};
+
+    pdm_delay_add(&d, 1);
+    cr_assert(is(&d, 2, 1, 0, INT64_MAX, INT64_MIN));
+    pdm_delay_add(&d, INT64_MIN);
+    cr_assert(is(&d, 3, INT64_MIN, INT64_MIN, INT64_MAX, 0));
+}
+
+Test(metrics, counts)
+{
+    _Atomic uint64_t counter = 3;
+
+    pdm_count(&counter, 4);
+    cr_assert_eq(counter, 7);
+    pdm_count(&counter, (uint64_t)-1); /* a loss that was none */
+    cr_assert_eq(counter, 6);
+}
+
+/* Two processes never write to one cache line, and a segment ends where its last slot does. */
+Test(metrics, layout)
+{
+    cr_assert_eq(sizeof(struct pdm_slot) % PDM_CACHE_LINE, 0);
+    cr_assert_eq(offsetof(struct pdm_segment, slot) % PDM_CACHE_LINE, 0);
+    cr_assert_eq(sizeof(struct pdm_global_pointer), PDM_CACHE_LINE);
+    cr_assert_eq(pdm_segment_size(0), sizeof(struct pdm_segment));
+    cr_assert_eq(pdm_segment_size(PDM_SLOTS_MAX),
+                 sizeof(struct pdm_segment) + (size_t)PDM_SLOTS_MAX * sizeof(struct pdm_slot));
+    cr_assert_eq(pdm_segment_size(UINT32_MAX) - pdm_segment_size(UINT32_MAX - 1),
+                 sizeof(struct pdm_slot));
+}
+
+/* One writes, one reads: no number is ever torn. The low half and the high half go together. */
+enum { ROUNDS = 200000 };
+static struct pdm_delay shared;
+static _Atomic bool done;
+
+static int64_t both_halves(int64_t i)
+{
+    return i << 32 | i;
+}
+
+static void *write_delays(void *arg)
+{
+    (void)arg;
+    for (int64_t i = 1; i <= ROUNDS; i++)
+        pdm_delay_add(&shared, both_halves(i));
+    done = true;
+    return NULL;
+}
+
+static void *read_delays(void *arg)
+{
+    uint64_t before = 0;
+    uintptr_t torn = 0;
+
+    (void)arg;
+    while (!done) {
+        uint64_t samples = shared.samples;
+        int64_t last = shared.last, max = shared.max;
+
+        torn += samples < before || last != both_halves(last & UINT32_MAX) ||
+                max != both_halves(max & UINT32_MAX);
+        before = samples;
+    }
+    return (void *)torn;
+}
+
+Test(metrics, read_while_written, .timeout = 60)
+{
+    pthread_t writer, reader;
+    void *torn;
+
+    cr_assert_eq(pthread_create(&reader, NULL, read_delays, NULL), 0);
+    cr_assert_eq(pthread_create(&writer, NULL, write_delays, NULL), 0);
+    cr_assert_eq(pthread_join(writer, NULL), 0);
+    cr_assert_eq(pthread_join(reader, &torn), 0);
+    cr_assert_null(torn);
+    cr_assert_eq(shared.samples, ROUNDS);
+    cr_assert_eq(shared.last, both_halves(ROUNDS));
+}
