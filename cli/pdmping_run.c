@@ -70,11 +70,25 @@ static struct pdmv2_stats ask_stats(int fd)
     return stats;
 }
 
+/*
+ * A server that reads the next probe before it answers this one names that one in its answer. The
+ * library sees that only while the next is the first to be named so; the probes tell it always.
+ */
+static bool others_wait(struct session *s, uint64_t seq)
+{
+    for (uint64_t other = s->oldest; other < s->next_seq; other++)
+        if (other != seq && sent_of(s, other)->fate == WAITING)
+            return true;
+    return false;
+}
+
 static void take_reply(struct session *s, const struct probe *probe, const struct reply *seen)
 {
     struct reply reply = *seen;
     struct sent *sent = sent_of(s, probe->seq);
 
+    if (reply.figures.server.missing == NULL && others_wait(s, probe->seq))
+        reply.figures.server.overlapped = true;
     reply.seq = probe->seq;
     reply.duplicate = sent->fate == ANSWERED;
     sent->fate = ANSWERED;

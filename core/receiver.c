@@ -70,6 +70,9 @@ static struct pdm_live *place(struct pdm_receiver *r)
 static struct pdm_live *promote(struct pdm_receiver *r)
 {
     struct pdm_live *live = place(r);
+    if (live->used && live->kri >= r->fresh) {
+        r->fresh = live->kri + 1;
+    }
     *live = (struct pdm_live){.used = true, .kri = r->next_kri, .key = r->next_key};
     uint64_t highest = live->kri;
     (void)pdm_receiver_highest(r, &highest);
@@ -115,5 +118,5 @@ bool pdm_receiver_expect(struct pdm_receiver *r, uint64_t kri)
     if (r->next_valid && r->next_kri == kri) {
         return true;
     }
-    return derive_next(r, kri);
+    return kri >= r->fresh && derive_next(r, kri);
 }

@@ -26,6 +26,7 @@ struct pdm_receiver {
     struct pdm_suite suite;
     uint8_t secret[PDM_NH_MAX]; /* FlowSecret of the peer's directed tuple */
     uint64_t turn;
+    uint64_t fresh; /* lowest Kri that may become live: below it some lost their place */
     bool next_valid;
     uint64_t next_kri; /* the highest live Kri + 1, or the first guess */
     struct pdm_key next_key;
@@ -41,7 +42,8 @@ struct pdm_live *pdm_receiver_open(struct pdm_receiver *r,
                                    struct pdm_fields *fields);
 /*
  * A Kri that a search found to fit. It becomes the next guess: the caller opens again. Does nothing
- * for a Kri that is live.
+ * for a Kri that is live. False for one that may have been live before: its window is forgotten, so
+ * that its packets could not be told from replays.
  */
 bool pdm_receiver_expect(struct pdm_receiver *r, uint64_t kri);
 /* The highest Kri seen live; false if none was. */

@@ -199,6 +199,8 @@ bool pdm_agent_renew(struct pdm_flow_entry *e, int64_t now)
     sodium_memzero(secret, sizeof secret);
     if (ok)
         e->retry_at = 0;
+    else
+        e->epoch = 0; /* the secret is gone with the old lease: the flow asks anew */
     return ok;
 }
 

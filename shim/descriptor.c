@@ -51,7 +51,7 @@ static uint32_t if_set(int fd, int level, int name, uint32_t flag)
     return get_int(fd, level, name) > 0 ? flag : 0;
 }
 
-/* Before the constructor nothing is known; after pdm_deactivate() a filter may kill for any call. */
+/* Not before the constructor; nor after pdm_deactivate(), when a filter may kill for any call. */
 static bool is_active(void)
 {
     return atomic_load_explicit(&pdm_active, memory_order_relaxed);

@@ -36,7 +36,7 @@ enum pdm_descriptor_flag {
     PDM_FD_ITS_PKTINFO = 1 << 11,
     PDM_FD_ITS_SIOCGSTAMP = 1 << 12, /* it asks by ioctl, which ours would switch off */
     PDM_FD_SETTLED = 1 << 13,        /* every receive stamp from now on is the kernel's own */
-    PDM_FD_SHARED = 1 << 19,         /* another process or descriptor may set receive options of ours */
+    PDM_FD_SHARED = 1 << 19,         /* receive options of ours may be set on it elsewhere */
     PDM_FD_ITS_2292DSTOPTS = 1 << 20,
     PDM_FD_ITS_STAMPING = 1 << 21, /* SO_TIMESTAMPING: with ours its stamps would change kind */
     PDM_FD_ITS = PDM_FD_ITS_DSTOPTS | PDM_FD_ITS_STAMP | PDM_FD_ITS_PKTINFO |

@@ -10,14 +10,15 @@
 
 /* After the first silence of the agent, doubling. */
 #define BACKOFF_MIN_NS (50 * PDM_NSEC_PER_MSEC)
-#define BACKOFF_SILENT_NS (64 * PDM_NSEC_PER_SEC)
+#define BACKOFF_SILENT_NS (3600 * PDM_NSEC_PER_SEC)
 #define BACKOFF_ABSENT_NS (1 * PDM_NSEC_PER_SEC)
 /* What may be spent before it must be earned. */
 #define BURST_NS (20 * PDM_NSEC_PER_MSEC)
 
 static struct {
-    _Atomic int64_t until; /* no request before this */
-    _Atomic int64_t pause; /* after the last failure; 0: the agent answered */
+    _Atomic int64_t until;  /* no request before this */
+    _Atomic int64_t pause;  /* after the last failure; 0: the agent answered */
+    _Atomic int64_t failed; /* when that was */
     _Atomic int64_t spent;
     _Atomic int64_t since; /* when the first was asked for */
 } effort;
@@ -39,10 +40,17 @@ void pdm_effort_spend(int64_t ns)
     atomic_fetch_add_explicit(&effort.spent, ns, memory_order_relaxed);
 }
 
+/* An agent that hung and goes on shows life in the policy: no need to wait for the pause to end. */
+static bool has_recovered(void)
+{
+    return pdm_policy_heartbeat() > atomic_load_explicit(&effort.failed, memory_order_relaxed);
+}
+
 bool pdm_effort_may_ask(int64_t now)
 {
     return pdm_mode() == PDM_MODE_AGENT &&
-           now >= atomic_load_explicit(&effort.until, memory_order_relaxed) && pdm_effort_left(now);
+           (now >= atomic_load_explicit(&effort.until, memory_order_relaxed) || has_recovered()) &&
+           pdm_effort_left(now);
 }
 
 void pdm_effort_answered(void)
@@ -61,6 +69,7 @@ void pdm_effort_unanswered(int64_t now, bool absent)
     if (pause > most)
         pause = most;
     atomic_store_explicit(&effort.pause, pause, memory_order_relaxed);
+    atomic_store_explicit(&effort.failed, now, memory_order_relaxed);
     atomic_store_explicit(&effort.until, now + pause, memory_order_relaxed);
 }
 

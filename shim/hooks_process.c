@@ -184,7 +184,9 @@ PDM_HOOK(long, syscall, (long nr, ...))
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(args, long);
     va_end(args);
-    if (nr == SYS_seccomp || (nr == SYS_prctl && a[0] == PR_SET_SECCOMP))
+    if ((nr == SYS_seccomp &&
+         (a[0] == SECCOMP_SET_MODE_STRICT || a[0] == SECCOMP_SET_MODE_FILTER)) ||
+        (nr == SYS_prctl && a[0] == PR_SET_SECCOMP))
         pdm_deactivate();
     return by_number(nr, a);
 }

@@ -152,11 +152,14 @@ bool pdm_mapping_refresh(int64_t now)
     return ok;
 }
 
+int64_t pdm_policy_heartbeat(void)
+{
+    return is_ready() ? atomic_load_explicit(&map.policy->heartbeat, memory_order_relaxed) : 0;
+}
+
 static bool lost(int64_t now)
 {
-    return pdm_mode() == PDM_MODE_AGENT &&
-           now - atomic_load_explicit(&map.policy->heartbeat, memory_order_relaxed) >
-               PDM_HEARTBEAT_LOST_NS;
+    return pdm_mode() == PDM_MODE_AGENT && now - pdm_policy_heartbeat() > PDM_HEARTBEAT_LOST_NS;
 }
 
 bool pdm_policy_ready(int64_t now)

@@ -29,6 +29,8 @@ static inline uint32_t pdm_policy_epoch(void)
     return atomic_load_explicit(at, memory_order_acquire) | 1U << 31;
 }
 
+/* When the agent last showed life, by CLOCK_MONOTONIC; 0 before there is a policy. */
+int64_t pdm_policy_heartbeat(void);
 /* Whether the policy names PEER, seen from LOCAL (NULL: any). Without a policy: no. */
 bool pdm_policy_names(const uint8_t *local, const uint8_t peer[static PDM_ADDR_LEN]);
 

@@ -15,8 +15,8 @@ const struct sockaddr_in6 *pdm_peer_of(const void *name, socklen_t len)
 {
     const struct sockaddr_in6 *peer = name;
 
-    if (name == NULL || len < sizeof *peer || peer->sin6_family != AF_INET6 ||
-        !pdm_addr_takes_part(peer->sin6_addr.s6_addr))
+    if (name == NULL || len < sizeof *peer || len > sizeof(struct sockaddr_storage) ||
+        peer->sin6_family != AF_INET6 || !pdm_addr_takes_part(peer->sin6_addr.s6_addr))
         return NULL;
     return peer;
 }

@@ -334,14 +334,15 @@ bool pdm_receive_plain(int fd, struct pdm_descriptor *d, const struct iovec *iov
 static bool receive_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int count,
                           int flags, struct timespec *timeout, int *result)
 {
-    _Alignas(struct cmsghdr) uint8_t control[BATCH][BATCH_CONTROL];
+    _Alignas(struct cmsghdr) uint8_t control[BATCH * BATCH_CONTROL];
     struct sockaddr_storage name[BATCH];
     struct mmsghdr ours[BATCH];
+    size_t each = sizeof control / count / sizeof(struct cmsghdr) * sizeof(struct cmsghdr);
     int64_t entered = entry_time(d);
     int saved = errno;
 
     for (unsigned int i = 0; i < count; i++)
-        borrow(&ours[i].msg_hdr, &vec[i].msg_hdr, &name[i], control[i], sizeof control[i]);
+        borrow(&ours[i].msg_hdr, &vec[i].msg_hdr, &name[i], control + i * each, each);
     *result = pdm_real.recvmmsg(fd, ours, count, flags, timeout);
     if (!ended(d, *result, saved))
         return false;
@@ -354,6 +355,21 @@ static bool receive_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec,
     }
     errno = saved;
     return true;
+}
+
+/* As many at once as leave each the room that the program gave, and ours beside it. */
+static unsigned int batch_of(const struct mmsghdr *vec, unsigned int left)
+{
+    unsigned int count = left < BATCH ? left : BATCH;
+
+    for (unsigned int i = 0; i < count; i++) {
+        size_t needed = vec[i].msg_hdr.msg_controllen + BATCH_CONTROL / 2;
+
+        if (needed > BATCH_CONTROL && BATCH * BATCH_CONTROL / needed < count)
+            count =
+                needed < BATCH * BATCH_CONTROL ? (unsigned int)(BATCH * BATCH_CONTROL / needed) : 1;
+    }
+    return count;
 }
 
 bool pdm_receive_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int vlen,
@@ -369,11 +385,14 @@ bool pdm_receive_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, uns
     if (vlen > UIO_MAXIOV)
         vlen = UIO_MAXIOV; /* as the kernel does */
     for (;;) {
-        unsigned int count = vlen - done < BATCH ? vlen - done : BATCH;
+        unsigned int count = batch_of(vec + done, vlen - done);
         int got;
 
-        if (!receive_batch(fd, d, vec + done, count, flags, timeout, &got))
-            return false;
+        if (!receive_batch(fd, d, vec + done, count, flags, timeout, &got)) {
+            if (done == 0)
+                return false;
+            break;
+        }
         if (got < 0) {
             *result = done > 0 ? (int)done : -1;
             if (done > 0)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make check: every suite, a line each; CHECK_LONG=1 (make check-long) runs the long form of those
 # that have one. The output of each is kept in $BUILD/log; that of a suite that fails is shown.
-# Names of suites as arguments choose some. Needs root: the tests make network namespaces.
+# Names of suites as arguments choose some. Needs root, for network namespaces and for packages that
+# are missing.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 : "${BUILD:=build}" "${PYTHON:=/usr/bin/python3}" "${CHECK_LONG:=0}"
@@ -14,6 +15,7 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "check: root is needed, for network namespaces" >&2
     exit 1
 fi
+.ci/packages || exit 1
 mkdir -p "$LOG" || exit 1
 
 passed=0

@@ -139,7 +139,7 @@ includes() {
 
 # What the core may ask of others: octets moved and compared, libsodium, the compiler's own.
 CORE_MAY='mem(cpy|move|set|cmp)|bcmp|str(len|cmp|ncmp)|__mem(cpy|move|set)_chk|__stack_chk_fail'
-CORE_MAY+='|sodium_[a-z0-9_]+|crypto_[a-z0-9_]+|__u?(div|mod)ti3'
+CORE_MAY+='|sodium_[a-z0-9_]+|crypto_[a-z0-9_]+|__u?(div|mod)ti3|_GLOBAL_OFFSET_TABLE_'
 
 # ARCHIVE DEFINED: its global symbols that are (1) or are not (0) defined. Not by nm, which of an
 # object that is ready for link-time optimisation tells what the optimiser knows, no more.

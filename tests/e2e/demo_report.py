@@ -118,7 +118,7 @@ def check_witness(rows, replies, exchanges):
 def print_option(path, number, row, seq):
     """One option: tshark's octets, and what they say."""
     option = bytes.fromhex(row["option"])
-    demand(option in octets_by_tshark(path, number), "tshark shows other octets than were decoded")
+    demand(option in octets_by_tshark(path, number), "tshark shows other octets than decoded")
     lines = [option[i : i + PER_LINE].hex(" ", 2) for i in range(0, len(option), PER_LINE)]
     print("  tshark: reply %d, option type 0x%02x, length %d" % (seq, option[0], option[1]))
     for line in lines:

@@ -52,13 +52,15 @@ nearly() {
 of() { sed -n "s/.*\"$2\": *\([0-9]*\).*/\1/p" "$NET_DIR/$1.flow"; }
 link_of() { awk -v name="$1" '$1 == name { print $2 }' "$NET_DIR/link.stats"; }
 overrun() {
+    # shellcheck disable=SC2016
     "in_$1" awk '/^Udp6RcvbufErrors/ { print $2 }' /proc/net/snmp6
 }
 
 # Here every option is to count: the library reads along from a server's second datagram on, and an
 # agent's first grant waits for the disk.
+# shellcheck disable=SC2317 # wait_for calls it
 warm_up() {
-    start_client "$BUILD/tests/apps/volley" "$SERVER_ADDR" $PORT 1 1 >/dev/null
+    start_client "$BUILD/tests/apps/volley" "$SERVER_ADDR" "$PORT" 1 1 >/dev/null
     wait "$STARTED" && grep -q 'generation 0' "$NET_DIR/client/log" &&
         grep -q 'generation 0' "$NET_DIR/server/log"
 }
@@ -66,7 +68,7 @@ warm_up() {
 traffic() {
     local volley port
     mkfifo "$NET_DIR/hold"
-    start_server "$BUILD/tests/apps/slowecho" "$SERVER_ADDR" $PORT
+    start_server "$BUILD/tests/apps/slowecho" "$SERVER_ADDR" "$PORT"
     wait_for "in_server ss -Hlun 'sport = :$PORT' | grep -q ." 5
     wait_for warm_up 20
     # shellcheck disable=SC2086
@@ -75,7 +77,7 @@ traffic() {
     # What bash runs in the background has no input of its own.
     # shellcheck disable=SC2016
     start_client sh -c 'exec "$@" <"$0"' "$NET_DIR/hold" \
-        "$BUILD/tests/apps/volley" "$SERVER_ADDR" $PORT $COUNT $WINDOW >"$NET_DIR/volley"
+        "$BUILD/tests/apps/volley" "$SERVER_ADDR" "$PORT" "$COUNT" $WINDOW >"$NET_DIR/volley"
     volley=$STARTED
     exec 3>"$NET_DIR/hold" # for volley alone: what is started later must not have it
     wait_for "[ -s '$NET_DIR/volley' ] || ! kill -0 $volley 2>/dev/null" $LIMIT

@@ -28,15 +28,15 @@ format() {
     link_set both delay=10ms
 
     echo_socat || exit
-    run "$1-think" "$2" 0.07
+    run "$1-think" "$2" 0.09
     check probes "$1, socat that takes 20 ms" "$2" "$NET_DIR/$1-think" --server-at-least 20
     echo_stop
 
     echo_start "$SLOWECHO" -u $UNREAD_US :: 7 || exit
-    run "$1-unread" "$3" 0.09
+    run "$1-unread" "$3" 0.1
     check probes "$1, socket unread for 50 ms" "$3" "$NET_DIR/$1-unread" --server-at-least 50
     link_set both delay=30ms
-    run "$1-far" "$3" 0.13
+    run "$1-far" "$3" 0.15
     check probes "$1, link of 30 ms each way" "$3" "$NET_DIR/$1-far" --server-at-least 50
     check moved "$1, from 10 to 30 ms" "$NET_DIR/$1-unread" "$NET_DIR/$1-far" --network 40
     echo_stop
@@ -48,6 +48,11 @@ overlapping() {
     echo_start "$SLOWECHO" -t 20000 :: 7 || exit
     run overlapping 60 0.018
     check probes "encrypted, overlapping requests" 60 "$NET_DIR/overlapping" --burst
+    echo_stop
+    # socat reads the next request before this one is answered.
+    echo_socat || exit
+    run ahead 60 0.022
+    check probes "encrypted, a server that reads ahead" 60 "$NET_DIR/ahead" --burst
     echo_stop
 }
 

@@ -63,7 +63,7 @@ def decode(path, args):
 
 
 def check_kri(host, least):
-    """Each Kri is higher than the one before and follows when that is used up; no PRSEQ comes twice.
+    """Each Kri is higher than the one before and follows when that is used up; no PRSEQ twice.
     A lease that the agent granted too late for its program is burnt, so Kri may be left out."""
     kris = host.column("kri")
     demand(kris == sorted(kris), host.name, "went back to an earlier Kri")
@@ -176,7 +176,7 @@ def check_reports(host, peer, own, peer_flow, window):
     equal(name + " options sent", own["options_sent"], len(host.rows))
     equal(name + " Kri", own["own_kri"], host.rows[-1]["kri"])
     equal(name + " Kri at its peer", peer_flow["peer_kri"], host.rows[-1]["kri"])
-    # A peer reads along once it takes part itself; an unconnected server from its second datagram on.
+    # A peer reads along once it takes part; an unconnected server from its second datagram on.
     early = bisect.bisect_left(host.column("time_ns"), peer.rows[0]["time_ns"])
     unread = len(host.rows) - peer_flow["options_received"]
     demand(0 <= unread <= early + window, unread, "options of the", name, "were not received")

@@ -5,6 +5,10 @@
  * No lock, no allocation, no descriptor, no system call on the way: it may be called from signal
  * handlers, vfork and CLONE_VM children.
  */
+#ifndef PDM_NONCE_ORACLE
+#define PDM_NONCE_ORACLE /* its prototype, wherever this file is looked at alone */
+#endif
+
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>

@@ -334,6 +334,19 @@ Test(flow, absurd_claims)
     }
 }
 
+/* Even where the difference is beyond an int64_t. */
+Test(flow, absurd_claim_from_before_the_send)
+{
+    struct pdm_found claim = {.format = PDM_FORMAT_PLAIN,
+                              .fields = {.dtlr = {0xFFFF, UINT8_MAX}, .psntp = 9, .psnlr = 100}};
+
+    start_both(PDM_FORMAT_PLAIN);
+    send_at(&a, SEC);
+    struct pdm_sample sample = receive_at(&a, &claim, SEC - 2);
+    cr_assert(!sample.has_network && !sample.has_server);
+    cr_assert_eq(COUNTED(&a, negative), 1);
+}
+
 /* Without the kernel's time a packet counts, but neither makes a sample nor a DELTATLR. */
 Test(flow, unstamped)
 {
@@ -409,6 +422,18 @@ Test(flow, psn_wraps)
         cr_assert(sample.has_network && sample.network == 2 * WAY * MS, "named %u", psn[named]);
         cr_assert_eq(COUNTED(&b, lost), 0);
     }
+}
+
+/* 0 lies between them, and names neither. */
+Test(flow, psnlr_0_names_nothing)
+{
+    struct pdm_found claim = {.format = PDM_FORMAT_PLAIN, .fields = {.psntp = 9}};
+
+    start(&a, PDM_FORMAT_PLAIN, 65534);
+    for (int i = 0; i < 4; i++)
+        send_at(&a, SEC);
+    struct pdm_sample sample = receive_at(&a, &claim, SEC + 10 * MS);
+    cr_assert(!sample.has_network && !sample.has_server);
 }
 
 Test(flow, duplicates_late_and_reordered)

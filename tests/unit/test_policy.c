@@ -177,22 +177,26 @@ Test(policy, full)
     }
 }
 
-/* All entries in one bucket's run: hosts in one prefix, told apart by their local prefix. */
+/* All entries in one run of buckets, told apart by their local prefix, wherever the run begins. */
 Test(policy, one_peer_many_locals)
 {
+    static const char *const peers[] = {"2001:db8::", "2001:db9::", "2001:dba::", "2001:dbb::",
+                                        "2001:dbc::", "2001:dbd::", "2001:dbe::", "2001:dbf::"};
     static struct pdm_policy_entry entries[PDM_POLICY_ENTRIES_MAX];
 
-    for (uint32_t i = 0; i < PDM_POLICY_ENTRIES_MAX; i++) {
-        uint8_t addr[PDM_ADDR_LEN] = {0xfd, 0, (uint8_t)(i >> 8), (uint8_t)i};
+    for (size_t p = 0; p < sizeof peers / sizeof peers[0]; p++) {
+        for (uint32_t i = 0; i < PDM_POLICY_ENTRIES_MAX; i++) {
+            uint8_t addr[PDM_ADDR_LEN] = {0xfd, 0, (uint8_t)(i >> 8), (uint8_t)i};
 
-        entries[i] = (struct pdm_policy_entry){.local = pdm_prefix_of(addr, 32),
-                                               .peer = prefix("2001:db8::", 32),
-                                               .association = i + 1};
+            entries[i] = (struct pdm_policy_entry){.local = pdm_prefix_of(addr, 32),
+                                                   .peer = prefix(peers[p], 32),
+                                                   .association = i + 1};
+        }
+        cr_assert(pdm_policy_write(&policy, &settings, entries, PDM_POLICY_ENTRIES_MAX));
+        cr_assert_eq(find("fd00::5", peers[p]), 1);
+        cr_assert_eq(find("fd00:fff::5", peers[p]), PDM_POLICY_ENTRIES_MAX);
+        cr_assert_eq(find("fd00:1000::5", peers[p]), 0);
     }
-    cr_assert(pdm_policy_write(&policy, &settings, entries, PDM_POLICY_ENTRIES_MAX));
-    cr_assert_eq(find("fd00::5", "2001:db8::1"), 1);
-    cr_assert_eq(find("fd00:fff::5", "2001:db8::1"), PDM_POLICY_ENTRIES_MAX);
-    cr_assert_eq(find("fd00:1000::5", "2001:db8::1"), 0);
 }
 
 /*

@@ -175,6 +175,18 @@ Test(receiver, the_highest_is_never_replaced)
     highest_is(101);
 }
 
+/* Its window is gone with it: what was recorded under it could be replayed, each packet once more. */
+Test(receiver, a_kri_that_lost_its_place_stays_out)
+{
+    for (uint64_t kri = 0; kri <= PDM_LIVE_KRI; kri++)
+        (void)opens(kri);
+    refuses(0);
+    cr_assert(!pdm_receiver_expect(&receiver, 0));
+    refuses(0);
+    highest_is(PDM_LIVE_KRI);
+    (void)opens(PDM_LIVE_KRI + 1);
+}
+
 Test(receiver, there_is_nothing_after_the_last_kri)
 {
     struct pdm_receiver copy;
