@@ -50,9 +50,15 @@ bool pdm_peer_named(struct pdm_descriptor *d, const uint8_t *local, const uint8_
     return false;
 }
 
+/* A flow idle for long has lost its slot: what it measures must not go to the next owner's. */
+static bool has_slot(const struct pdm_flow_entry *e)
+{
+    return atomic_load_explicit(&pdm_flow_slot(&e->flow)->owner, memory_order_relaxed) == e->owner;
+}
+
 bool pdm_peer_open(struct pdm_flow_entry *e, int64_t now)
 {
-    if (e->state == PDM_FLOW_OPEN && e->epoch == pdm_policy_epoch())
+    if (e->state == PDM_FLOW_OPEN && e->epoch == pdm_policy_epoch() && has_slot(e))
         return true;
     if (e->state == PDM_FLOW_REFUSED && e->epoch == pdm_policy_epoch())
         return false;
