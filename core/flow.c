@@ -93,6 +93,17 @@ static enum pdm_attach_status seal(struct pdm_flow *flow, const _Atomic uint64_t
     return PDM_ATTACH_FAILED;
 }
 
+/*
+ * To be named is not to be answered: a server that reads ahead names a request before it answers
+ * the one before it, and from here that looks like a request that was lost. Each packet answers one
+ * send; if everything is named and nothing more comes for a round trip, nothing more will.
+ */
+static void give_up_unanswered(struct pdm_flow *flow, int64_t now)
+{
+    if (flow->named == flow->built && now - flow->received_at > flow->round_trip)
+        flow->answered = flow->built;
+}
+
 enum pdm_attach_status pdm_flow_attach(struct pdm_flow *flow, const _Atomic uint64_t *guard,
                                        uint8_t type, int64_t now, uint32_t global_pointer,
                                        uint8_t option[static PDM_OPTION_MAX])
@@ -108,6 +119,7 @@ enum pdm_attach_status pdm_flow_attach(struct pdm_flow *flow, const _Atomic uint
         fields.prseq = pdm_prseq_at(&flow->clear_prseq, (uint32_t)(flow->built % PDM_PRSEQ_MAX));
         pdm_option_write(flow->format, type, &fields, option);
     }
+    give_up_unanswered(flow, now);
     flow->psn = fields.psntp;
     flow->sent_at[flow->built % PDM_SENT_RING] = now;
     flow->built++;
@@ -160,7 +172,7 @@ static void sample_server(struct pdm_flow *flow, uint64_t named, bool follows, i
         return;
     sample->has_server = true;
     sample->server = server;
-    sample->overlapped = flow->built - flow->named > 1;
+    sample->overlapped = flow->built - flow->answered > 1;
     if (sample->overlapped)
         count(flow, PDM_COUNTER_overlapped, 1);
     else
@@ -180,6 +192,7 @@ static void take_sample(struct pdm_flow *flow, const struct pdm_fields *fields, 
     /* A total below 0 less the largest server delay would overflow. */
     int64_t network = total < 0 ? total : total - server;
 
+    flow->round_trip = total;
     if (network < 0 && (total < 0 || network < -step)) {
         count(flow, PDM_COUNTER_negative, 1);
     } else {
@@ -194,6 +207,8 @@ static void acknowledge(struct pdm_flow *flow, uint16_t psnlr)
 
     if (named > flow->named)
         flow->named = named;
+    if (named > flow->answered)
+        flow->answered++;
     if (named > flow->kri_began)
         flow->kri_acknowledged = true;
 }

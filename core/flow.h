@@ -27,6 +27,8 @@ struct pdm_flow {
     uint64_t kri_began;    /* value of built when the current Kri began */
     bool kri_acknowledged; /* a PSNLR named a send under the current Kri */
     uint64_t named;        /* value of built at the latest own send that a PSNLR named; 0: none */
+    uint64_t answered;     /* own sends that were answered, or will not be */
+    int64_t round_trip;    /* from the last send that was named to the packet that named it */
 
     /* Receiving. */
     bool received;         /* psnlr and received_at are valid */

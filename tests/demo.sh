@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# make demo: the whole product on one machine, as root. Two namespaces joined by a link of 10 ms each
-# way, an agent in each, an unmodified socat that takes 20 ms for a request with the library
+# make demo: the whole product on one machine, as root. Two namespaces joined by a link of 10 ms
+# each way, an agent in each, an unmodified socat that takes 20 ms for a request with the library
 # preloaded, and pdmping, which tells the one delay from the other; with each of the three formats.
 set -u
 cd "$(dirname "$0")/.." || exit

@@ -56,9 +56,10 @@ static bool parse_count(const char *text, unsigned *out)
 
 static int usage(void)
 {
-    (void)fputs("usage: callmatrix server ADDRESS PORT\n"
-                "       callmatrix client ADDRESS PORT [--repeat N] [--only GROUP] [--skip GROUP]\n",
-                stderr);
+    (void)fputs(
+        "usage: callmatrix server ADDRESS PORT\n"
+        "       callmatrix client ADDRESS PORT [--repeat N] [--only GROUP] [--skip GROUP]\n",
+        stderr);
     return EXIT_USAGE;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sealing an option against what libsodium needs for its 14 octets, in turns: prints the median of the
- * ratios.
+ * Sealing an option against what libsodium needs for its 14 octets, in turns: prints the median of
+ * the ratios.
  */
 #include <sodium.h>
 #include <stdio.h>

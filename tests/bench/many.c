@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One socket that talks to many peers, each a flow of its own. Both ends are sockets of this process:
- * the hub is bound to HUB; the peers are one socket too, which speaks from PREFIX::N by packet info.
- * For each line "ROUNDS PEERS" on standard input: ROUNDS packets to the hub and its answers back, over
- * PEERS peers in turn; prints the nanoseconds and the resident memory in KiB.
+ * One socket that talks to many peers, each a flow of its own. Both ends are sockets of this
+ * process: the hub is bound to HUB; the peers are one socket too, which speaks from PREFIX::N by
+ * packet info. For each line "ROUNDS PEERS" on standard input: ROUNDS packets to the hub and its
+ * answers back, over PEERS peers in turn; prints the nanoseconds and the resident memory in KiB.
  *
  *   many HUB PREFIX
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Opening a flow against a bare round trip of the same shape (a SEQPACKET connection, one message each
- * way, closed) with a process that does nothing else, in turns: prints the median of the ratios.
+ * Opening a flow against a bare round trip of the same shape (a SEQPACKET connection, one message
+ * each way, closed) with a process that does nothing else, in turns: prints the median of the
+ * ratios.
  *
  *   open AGENT-SOCKET
  */
@@ -57,8 +58,8 @@ static void round_trip(const struct sockaddr_un *to, size_t len, struct pdm_read
 
 static size_t make_request(uint16_t port)
 {
-    struct pdm_tuple tuple = {.saddr = {[15] = 1}, .daddr = {[15] = 1}, .sport = port, .dport = 9,
-                              .proto = 17};
+    struct pdm_tuple tuple = {
+        .saddr = {[15] = 1}, .daddr = {[15] = 1}, .sport = port, .dport = 9, .proto = 17};
     struct pdm_open_request request = {.flags = PDM_OPEN_WANTS_LEASE};
     struct pdm_message m;
 
@@ -71,8 +72,8 @@ static size_t make_request(uint16_t port)
 static void close_flow(const struct sockaddr_un *agent, uint16_t port,
                        const struct pdm_open_reply *opened)
 {
-    struct pdm_tuple tuple = {.saddr = {[15] = 1}, .daddr = {[15] = 1}, .sport = port, .dport = 9,
-                              .proto = 17};
+    struct pdm_tuple tuple = {
+        .saddr = {[15] = 1}, .daddr = {[15] = 1}, .sport = port, .dport = 9, .proto = 17};
     struct pdm_close_request request = {
         .instance = opened->instance, .slot = opened->slot, .owner = opened->owner};
     struct pdm_message m;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two UDP sockets on ::1 that send each other 64 octets, timed in slices: for each line on standard
- * input, a number of round trips (two sends, two receives), one line with the nanoseconds that they took.
+ * input, a number of round trips (two sends, two receives), one line with the nanoseconds that they
+ * took.
  *
  *   volley bare     send() and recv(), as an ordinary program does
- *   volley LENGTH   what no shim could do without: sendmsg() with a constant option in a Destination
- *                   Options header of LENGTH octets, recvmsg() with option, receive time and packet info
+ *   volley LENGTH   what no shim could do without: sendmsg() with a constant option in a
+ * Destination Options header of LENGTH octets, recvmsg() with option, receive time and packet info
  */
 #include <err.h>
 #include <netinet/in.h>
@@ -38,10 +39,9 @@ static int make_socket(struct sockaddr_in6 *name)
     if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 ||
         getsockname(fd, (struct sockaddr *)name, &len) != 0)
         err(1, "socket");
-    if (header_len != 0 &&
-        (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVDSTOPTS, &on, sizeof on) != 0 ||
-         setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) != 0 ||
-         setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0))
+    if (header_len != 0 && (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVDSTOPTS, &on, sizeof on) != 0 ||
+                            setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on) != 0 ||
+                            setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0))
         err(1, "setsockopt");
     return fd;
 }
@@ -89,10 +89,8 @@ static void floor_receive(int fd, uint8_t *data)
 {
     _Alignas(struct cmsghdr) uint8_t control[512];
     struct iovec iov = {data, PAYLOAD};
-    struct msghdr m = {.msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = control,
-                       .msg_controllen = sizeof control};
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 
     if (recvmsg(fd, &m, 0) != PAYLOAD)
         err(1, "recvmsg");

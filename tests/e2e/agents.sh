@@ -9,8 +9,8 @@
 #   start_client CMD..., start_server CMD...   in the background, library preloaded; see $STARTED
 #
 # The key is $AGENTS_KEY; the agents' messages are in $NET_DIR/client/log and $NET_DIR/server/log.
-# Lines in AGENTS_SETTINGS are added to [agent]; AGENTS_PATIENT are those for a test that is not about
-# what an agent may cost.
+# Lines in AGENTS_SETTINGS are added to [agent]; AGENTS_PATIENT are those for a test that is not
+# about what an agent may cost.
 
 AGENTS_BIN=$(cd "${BUILD:-build}" && pwd)
 AGENTS_PIDS=()

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Shows one run of the demonstration: what was set, what was true, what was measured, and the option
-as tshark saw it.
+"""Shows one run of the demonstration: what was set, what was true, what was measured, and the
+option as tshark saw it.
 
     demo_report.py PROTECT DIRECTORY --key FILE --network-set MS --server-set MS
 
@@ -109,7 +109,7 @@ def check_witness(rows, replies, exchanges):
             continue
         demand(row is not None and "error" not in row, "the option of reply", seq, "is unreadable")
         delay = row["delta_tlr_ns"]
-        demand(delay == server, "probe", seq, "took", delay, "in the option,", server, "for pdmping")
+        demand(delay == server, "probe", seq, "took", delay, "in option,", server, "for pdmping")
         compared += 1
     demand(compared >= COMPARED_MIN, "only", compared, "replies could be compared")
     return compared

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# Network delay and server delay as pdmping measures them, against captures of the same run: a server
-# that thinks, one that leaves its socket unread, a slower link, and requests that overlap. Needs root.
+# Network delay and server delay as pdmping measures them, against captures of the same run: a
+# server that thinks, one that leaves its socket unread, a slower link, and requests that overlap.
+# Needs root.
 set -u
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/net/netns.sh

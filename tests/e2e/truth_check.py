@@ -5,8 +5,8 @@
     truth_check.py probes LABEL COUNT DIRECTORY [--burst] [--server-at-least MS]
     truth_check.py moved LABEL BEFORE AFTER --network MS
 
-`probes`: all COUNT probes were answered, nearly all measured, the median error of either delay is at
-most 0.5 ms, and no figure without a mark is off by more than 5 ms. A --burst has more probes under
+`probes`: all COUNT probes were answered, most measured, the median error of either delay is at most
+0.5 ms, and no figure without a mark is off by more than 5 ms. A --burst has more probes under
 way than one: marks are what it is about. `moved`: from run BEFORE to run AFTER the network's delay
 moved by so much, and the server's did not.
 """

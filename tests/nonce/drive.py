@@ -3,14 +3,13 @@
 
     drive.py torture DIR LEAST...   everything at once, until each LEAST (name=number) was reached
     drive.py ledger DIR LEAST...    the same with an agent whose ledger has room for 1, 2, 3 entries
-    drive.py stepped DIR WHAT:STRIDE... LEAST...
+    drive.py stepped DIR WHAT:STRIDE LEAST...
                                     a fork after every so many instructions of a send
     drive.py scene DIR NAME         the one scene in which the mutant NAME must be found out
 
 Environment: PDM_BIN, the agent and pdmctl; PDM_SHIM, the library with the oracle; NONCE_BIN, the
-tests' own programs; NONCE_LIMIT,
-seconds that it may take. Prints what was done and what the oracle saw. Exit 0: no repeat; 1: the
-oracle saw one; 2: the test itself did not work.
+tests' own programs; NONCE_LIMIT, seconds that it may take. Prints what was done and what the oracle
+saw. Exit 0: no repeat; 1: the oracle saw one; 2: the test itself did not work.
 """
 
 import itertools
@@ -330,9 +329,9 @@ def step(scene, port, what, stride):
 
 def stepped(where, args):
     s = Scene(where, entries=65536)
-    for i, (what, stride) in enumerate(a.split(":") for a in args if ":" in a):
-        step(s, 5000 + 10000 * i, what, stride)
-    report(s.world.counts(), least_of(a for a in args if "=" in a))
+    what, stride = args[0].split(":")
+    step(s, 5000, what, stride)
+    report(s.world.counts(), least_of(args[1:]))
     return s.judge(1)
 
 

@@ -90,7 +90,7 @@ void pdm_oracle_sealed(const uint8_t key[static PDM_KEY_LEN],
 
     if (head == NULL)
         __builtin_trap(); /* a seal that is not recorded would make the test worthless */
-    /* First of all: a child forked in the middle goes on with this record, and it is the parent's. */
+    /* First: a child forked in the middle goes on with this record, which is the parent's. */
     uint32_t by = memory_id();
     uint64_t at = atomic_fetch_add(&head->next, 1);
 

@@ -278,6 +278,43 @@ Test(flow, overlapped)
     cr_assert_not(carry(&b, &a, 2 * SEC + 20 * MS).overlapped);
 }
 
+/* A server that reads the next request before it answers the one before names more than it answers.
+ */
+Test(flow, overlapped_by_reading_ahead)
+{
+    start_both(PDM_FORMAT_PLAIN);
+    for (int i = 0; i < 10; i++) {
+        struct pdm_found request = send_at(&a, SEC + i * 22 * MS);
+
+        receive_at(&b, &request, SEC + (i * 22 + WAY) * MS);
+        if (i == 0)
+            continue;
+        /* The answer to request i - 1. */
+        struct pdm_found answer = send_at(&b, SEC + (i * 22 + WAY + 1) * MS);
+        struct pdm_sample sample = receive_at(&a, &answer, SEC + (i * 22 + 2 * WAY + 1) * MS);
+
+        cr_assert(sample.has_server && sample.overlapped, "%d", i);
+    }
+    cr_assert_eq(a.slot.server.samples, 0);
+}
+
+/* A request that was lost is given up once nothing came for a round trip, not waited for for good.
+ */
+Test(flow, overlapped_ends_after_a_loss)
+{
+    start_both(PDM_FORMAT_PLAIN);
+    send_at(&a, SEC);
+    for (int i = 1; i < 10; i++) {
+        struct pdm_found request = send_at(&a, SEC + i * 30 * MS);
+
+        receive_at(&b, &request, SEC + (i * 30 + WAY) * MS);
+        struct pdm_found answer = send_at(&b, SEC + (i * 30 + WAY + 1) * MS);
+        struct pdm_sample sample = receive_at(&a, &answer, SEC + (i * 30 + 2 * WAY + 1) * MS);
+
+        cr_assert_eq(sample.overlapped, i == 1, "%d", i);
+    }
+}
+
 /* 20 ms of DELTATLR are known to 0.55 us: too coarse for a network delay of less than 16 times
  * that. */
 Test(flow, imprecise)

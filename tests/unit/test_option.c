@@ -285,7 +285,8 @@ Test(option, merge_at_the_largest_header)
             if (len - at - 2 - content == 1) {
                 content--; /* no room would be left for another option's two octets */
             }
-            header[at] = 0x1e;
+            /* Padding but for the last: the number of options has a limit of its own. */
+            header[at] = at + 2 + content < len ? 1 : 0x1e;
             header[at + 1] = (uint8_t)content;
             at += content + 2;
         }
@@ -293,5 +294,22 @@ Test(option, merge_at_the_largest_header)
             pdm_header_merge(header, len, PDM_FORMAT_ENCRYPTED, option, out, sizeof(out));
         bool fits = len + 40 <= PDM_DSTOPTS_MAX && options < PDM_HEADER_OPTIONS_MAX;
         cr_assert_eq(total, fits ? len + 40 : 0, "%zu: %zu", len, total);
+    }
+}
+
+/* As many options as a receiver need accept (RFC 8504 section 5.3), ours among them. */
+Test(option, merge_with_many_options)
+{
+    static uint8_t out[PDM_DSTOPTS_MAX];
+    const uint8_t *option = vec_sealed[0].option;
+    for (size_t options = 0; options <= PDM_HEADER_OPTIONS_MAX; options++) {
+        uint8_t header[8 * (PDM_HEADER_OPTIONS_MAX + 1)] = {0, PDM_HEADER_OPTIONS_MAX, 1, 4};
+        for (size_t i = 1; i <= PDM_HEADER_OPTIONS_MAX; i++) {
+            header[8 * i] = i <= options ? 0x1e : 1;
+            header[8 * i + 1] = 6;
+        }
+        size_t total = pdm_header_merge(header, sizeof(header), PDM_FORMAT_ENCRYPTED, option, out,
+                                        sizeof(out));
+        cr_assert_eq(total != 0, options < PDM_HEADER_OPTIONS_MAX, "%zu options", options);
     }
 }
