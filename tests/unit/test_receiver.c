@@ -175,7 +175,8 @@ Test(receiver, the_highest_is_never_replaced)
     highest_is(101);
 }
 
-/* Its window is gone with it: what was recorded under it could be replayed, each packet once more. */
+/* Its window is gone with it: what was recorded under it could be replayed, each packet once more.
+ */
 Test(receiver, a_kri_that_lost_its_place_stays_out)
 {
     for (uint64_t kri = 0; kri <= PDM_LIVE_KRI; kri++)
