@@ -162,6 +162,25 @@ static void sample_network(struct pdm_flow *flow, int64_t network, int64_t step,
 }
 
 /*
+ * Whether more than one own send waits for its answer. A server that reads ahead falls behind or
+ * catches up; if as many seem to wait for long, all but one were lost.
+ */
+static bool is_overlapped(struct pdm_flow *flow)
+{
+    uint64_t waiting = flow->built - flow->answered;
+
+    if (waiting <= 1)
+        return false;
+    flow->steady = waiting == flow->waiting ? flow->steady + 1 : 0;
+    flow->waiting = waiting;
+    if (flow->steady >= PDM_STEADY_SAMPLES) {
+        flow->steady = 0;
+        flow->answered = flow->built - 1;
+    }
+    return true;
+}
+
+/*
  * Only the first packet that names a send answers it, and only if no packet before it went
  * missing: else the tail of a long download would read as a slow server.
  */
@@ -172,7 +191,7 @@ static void sample_server(struct pdm_flow *flow, uint64_t named, bool follows, i
         return;
     sample->has_server = true;
     sample->server = server;
-    sample->overlapped = flow->built - flow->answered > 1;
+    sample->overlapped = is_overlapped(flow);
     if (sample->overlapped)
         count(flow, PDM_COUNTER_overlapped, 1);
     else
@@ -207,7 +226,8 @@ static void acknowledge(struct pdm_flow *flow, uint16_t psnlr)
 
     if (named > flow->named)
         flow->named = named;
-    if (named > flow->answered)
+    /* Before it has a receive time of ours, the peer names nothing, but answers. */
+    if (flow->answered < (psnlr == 0 ? flow->built : named))
         flow->answered++;
     if (named > flow->kri_began)
         flow->kri_acknowledged = true;

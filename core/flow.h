@@ -28,6 +28,8 @@ struct pdm_flow {
     bool kri_acknowledged; /* a PSNLR named a send under the current Kri */
     uint64_t named;        /* value of built at the latest own send that a PSNLR named; 0: none */
     uint64_t answered;     /* own sends that were answered, or will not be */
+    uint64_t waiting;      /* own sends that waited for an answer at the last overlapped sample */
+    uint32_t steady;       /* samples for which that stayed the same */
     int64_t round_trip;    /* from the last send that was named to the packet that named it */
 
     /* Receiving. */

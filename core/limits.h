@@ -27,6 +27,7 @@
 
 /* Flows. */
 #define PDM_SENT_RING 256 /* own sends that a PSNLR may still name */
+#define PDM_STEADY_SAMPLES 64          /* overlapped by as many sends for as long: they were lost */
 #define PDM_LIVE_KRI 4    /* Kri of one sender that a receiver keeps */
 #define PDM_WINDOW 1024   /* replay window, in packets (RFC 6479) */
 #define PDM_CATCH_UP_NS                                                                            \

@@ -315,6 +315,23 @@ Test(flow, overlapped_ends_after_a_loss)
     }
 }
 
+/* Without a pause as long as a round trip, it takes longer to tell a loss from a server that reads
+ * ahead. */
+Test(flow, overlapped_ends_without_a_pause)
+{
+    int marked = 0;
+
+    start_both(PDM_FORMAT_PLAIN);
+    carry(&a, &b, SEC);
+    carry(&b, &a, SEC + WAY * MS);
+    send_at(&a, SEC + 20 * MS);
+    for (int i = 2; i < 200; i++) {
+        carry(&a, &b, SEC + i * 20 * MS);
+        marked += carry(&b, &a, SEC + (i * 20 + WAY + 1) * MS).overlapped;
+    }
+    cr_assert_eq(marked, PDM_STEADY_SAMPLES + 1);
+}
+
 /* 20 ms of DELTATLR are known to 0.55 us: too coarse for a network delay of less than 16 times
  * that. */
 Test(flow, imprecise)
