@@ -226,6 +226,7 @@ static void prefetch(const struct pdm_flow_entry *e)
     const uint8_t *at = (const uint8_t *)e;
     size_t len = offsetof(struct pdm_flow_entry, flow.receiver.live[1]);
 
+    __builtin_prefetch(&arena.locks[e - arena.flows], 1);
     for (size_t line = 0; line < len; line += PDM_CACHE_LINE)
         __builtin_prefetch(at + line, 1);
 }

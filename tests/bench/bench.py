@@ -142,9 +142,13 @@ def unbound_instructions(env, count):
     return instructions(profile)
 
 
-def per_query(env, counts=(500, 2500)):
-    few, many = (unbound_instructions(env, n) for n in counts)
-    return (many - few) / (counts[1] - counts[0])
+def idle(counts=(500, 2500)):
+    """A whole run of unbound, from its start to its end, and one more query."""
+    with_shim, without = ([unbound_instructions(env, n) for n in counts]
+                          for env in (agent_env("other"), None))
+    figure("udp_idle_vs_none", with_shim[1] / without[1], "ratio")
+    figure("udp_idle_per_query_vs_none",
+           (with_shim[1] - with_shim[0]) / (without[1] - without[0]), "ratio")
 
 
 def many_flows():
@@ -167,7 +171,7 @@ def many_flows():
 against_floor("udp_encrypted_vs_floor", agent_env("loopback"), 40)
 against_floor("udp_plain_vs_floor", shim_env(PDMV2_MODE="plain"), 24)
 against_floor("udp_rfc8250_vs_floor", shim_env(PDMV2_MODE="rfc8250"), 16)
-figure("udp_idle_vs_none", per_query(agent_env("other")) / per_query(None), "ratio")
+idle()
 for mode, environment in (("encrypted", agent_env("loopback")),
                           ("plain", shim_env(PDMV2_MODE="plain")),
                           ("idle", agent_env("other"))):
