@@ -6,7 +6,8 @@
 
 enum { TOP_BIT = 63, PERCENT = 100 };
 
-/* Values below HISTOGRAM_SUB have a bucket each; above, each power of two is cut in HISTOGRAM_SUB.
+/*
+ * Values below HISTOGRAM_SUB have a bucket each; above, each power of two is cut in HISTOGRAM_SUB.
  */
 static size_t bucket_of(int64_t ns)
 {

@@ -17,7 +17,8 @@ void json_close(struct json *j); /* and ends the line */
 void json_object(struct json *j, const char *key);
 void json_end(struct json *j);
 
-/* Octets beyond ASCII are written as if they were Latin-1, so that the line is valid in any case.
+/*
+ * Octets beyond ASCII are written as if they were Latin-1, so that the line is valid in any case.
  */
 void json_string(struct json *j, const char *key, const char *value);
 void json_signed(struct json *j, const char *key, int64_t value);

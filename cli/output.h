@@ -11,7 +11,8 @@
  * False, and a line on standard error, if standard output is closed.
  */
 bool output_prepare(void);
-/* Hands on what was printed; false, and once a line on standard error, if it could not be written.
+/*
+ * Hands on what was printed; false, and once a line on standard error, if it could not be written.
  */
 bool output_flush(void);
 

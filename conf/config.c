@@ -372,7 +372,8 @@ static int compare_items(const void *a, const void *b)
     return order != 0 ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-/* SORTED: COUNT items. Only section heads, or only keys: those of two equal sections are no news.
+/*
+ * SORTED: COUNT items. Only section heads, or only keys: those of two equal sections are no news.
  */
 static void complain_of_duplicates(struct load *l, const struct scan_item *sorted, size_t count,
                                    bool keys)

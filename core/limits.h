@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Every limit of the product, in one place. Times are nanoseconds unless the name says otherwise.
+/*
+ * Every limit of the product, in one place. Times are nanoseconds unless the name says otherwise.
  */
 #ifndef PDM_CORE_LIMITS_H
 #define PDM_CORE_LIMITS_H
@@ -26,14 +27,14 @@
 #define PDM_SEED_LEN 32     /* entropy for the PRSEQ keys of one lease */
 
 /* Flows. */
-#define PDM_SENT_RING 256 /* own sends that a PSNLR may still name */
-#define PDM_STEADY_SAMPLES 64          /* overlapped by as many sends for as long: they were lost */
-#define PDM_LIVE_KRI 4    /* Kri of one sender that a receiver keeps */
-#define PDM_WINDOW 1024   /* replay window, in packets (RFC 6479) */
-#define PDM_CATCH_UP_NS                                                                            \
-    (10 * PDM_NSEC_PER_MSEC) /* one option per this until the Kri is acknowledged */
-#define PDM_CLOCK_STEP_NS                                                                          \
-    (1 * PDM_NSEC_PER_MSEC)    /* realtime - monotonic moved by more: no sample */
+#define PDM_SENT_RING 256     /* own sends that a PSNLR may still name */
+#define PDM_STEADY_SAMPLES 64 /* overlapped by as many sends for as long: they were lost */
+#define PDM_LIVE_KRI 4        /* Kri of one sender that a receiver keeps */
+#define PDM_WINDOW 1024       /* replay window, in packets (RFC 6479) */
+/* One option per this until the Kri is acknowledged. */
+#define PDM_CATCH_UP_NS (10 * PDM_NSEC_PER_MSEC)
+/* Realtime less monotonic moved by more: no sample. */
+#define PDM_CLOCK_STEP_NS (1 * PDM_NSEC_PER_MSEC)
 #define PDM_PRECISION_SHARE 16 /* DELTATLR's step may be 1/16 of the network delay at most */
 #define PDM_FLOWS_DEFAULT 8192 /* live flows kept by one process */
 #define PDM_FLOWS_MAX 131072   /* most that may be configured */
@@ -61,5 +62,79 @@
 #define PDM_FLOW_IDLE_DEFAULT_S 300 /* RFC 8250 section 3.7: what is kept is bounded in age */
 #define PDM_NAME_MAX 64             /* an association's name, with its terminating zero */
 #define PDM_FLOWS_PAGE 64           /* flows in one reply to a flows request */
+
+/* The shim: what it may take of the program's time. */
+#define PDM_BURST_NS (20 * PDM_NSEC_PER_MSEC)  /* before more must be earned */
+#define PDM_REASK_NS (100 * PDM_NSEC_PER_MSEC) /* before an unanswered flow asks again */
+
+/* An agent that did not answer is asked again after this, doubling; if absent, finding out is
+ * cheap. */
+#define PDM_BACKOFF_MIN_NS (50 * PDM_NSEC_PER_MSEC)
+#define PDM_BACKOFF_SILENT_NS (3600 * PDM_NSEC_PER_SEC)
+#define PDM_BACKOFF_ABSENT_NS (1 * PDM_NSEC_PER_SEC)
+
+/* No option after the kernel refused one for want of CAP_NET_RAW; none trusted until it stamps. */
+#define PDM_NO_ATTACH_NS (1 * PDM_NSEC_PER_SEC)
+#define PDM_STAMPING_NS (50 * PDM_NSEC_PER_MSEC)
+
+/* The shim: what it keeps. */
+#define PDM_FLOW_PROBES 64                       /* buckets looked at for one tuple */
+#define PDM_FLOW_CANDIDATES 16                   /* flows looked at to find an idle one */
+#define PDM_FLOW_EVICT_NS (1 * PDM_NSEC_PER_SEC) /* idle for less, it is not given up */
+#define PDM_FLOWS_MANY 2048                      /* from here on memory comes in huge pages */
+#define PDM_FLOWS_SMALL 64                       /* where the program's memory is limited */
+#define PDM_ROUTES 256                           /* source addresses */
+#define PDM_ROUTE_KEPT_NS (1 * PDM_NSEC_PER_SEC)
+
+/* The shim: octets of control on the stack, which may be a signal handler's. */
+#define PDM_CONTROL_OWN_MAX 512 /* of the program, that ours is added to */
+#define PDM_MERGED_MAX 512      /* a header with the program's options and ours */
+#define PDM_CONTROL_IN 3072     /* the largest Destination Options header and all else */
+
+/* Datagrams of one sendmmsg and recvmmsg under way at once, and octets of control for each. */
+#define PDM_SEND_BATCH 8
+#define PDM_SEND_BATCH_CONTROL 192
+#define PDM_RECEIVE_BATCH 32
+#define PDM_RECEIVE_BATCH_CONTROL 512
+
+/* The agent: clients. */
+#define AGENT_CONNECTIONS_MAX 64 /* accepted and not yet answered */
+#define AGENT_BACKLOG 128
+#define AGENT_SILENCE_S 1            /* a client that sends nothing is dropped after this */
+#define AGENT_ACCEPT_PAUSE_US 100000 /* without descriptors left, before accepting again */
+#define AGENT_CLIENTS_MAX 32768      /* processes whose quotas are kept */
+#define AGENT_ASSOCIATIONS_PAGE 64   /* associations in one reply */
+
+/* The agent: what is done once a second. */
+#define AGENT_TICK_S 1
+#define AGENT_SWEEP_CLIENTS 256                 /* processes looked at per tick: about 15 us each */
+#define AGENT_SWEEP_SLOTS 8192                  /* slots looked at per tick */
+#define AGENT_START_TRUSTED_NS PDM_NSEC_PER_SEC /* no pid comes round again within this */
+
+/* The agent: generations. */
+#define AGENT_KEY_LOCK_TRIES 100 /* 1 ms apart, for another agent to write its generation */
+#define AGENT_GENERATION_RETRY_NS PDM_NSEC_PER_SEC /* pause after one could not be written */
+
+/* The agent: peers. */
+#define AGENT_PEERS_MAX 4096 /* (secret, address) whose generations are kept */
+#define AGENT_PEERS_FILE_MAX (1024 * 1024)
+
+/* The agent: searches. A trial costs about 2 us. */
+#define AGENT_SEARCH_JOBS 64                          /* searches going on at a time */
+#define AGENT_SEARCH_SPANS 4                          /* parts of one search */
+#define AGENT_SEARCH_SLICE_NS (1 * PDM_NSEC_PER_MSEC) /* of the loop's time at once */
+#define AGENT_SEARCH_PAUSE_US 3000   /* between slices: a quarter of one processor at most */
+#define AGENT_SEARCH_FIRST_FULL 4096 /* a stranger's generations with all counters tried */
+#define AGENT_SEARCH_PAST 64         /* generations below the latest, to tell replay from forgery */
+#define AGENT_SEARCH_MEMORY 8192 /* tuples whose Kri, and options whose failure, are remembered */
+#define AGENT_SEARCH_FAILURE_NS (30 * PDM_NSEC_PER_SEC) /* for how long a failure is */
+#define AGENT_SEARCH_KNOWN_RATE 500    /* searches a second for a peer's known tuples */
+#define AGENT_SEARCH_NEW_RATE 200      /* for a known peer's new tuples */
+#define AGENT_SEARCH_STRANGER_RATE 100 /* for all peers never heard of together */
+
+/* The agent: log. */
+#define AGENT_LOG_LINE 1024
+#define AGENT_LOG_BURST 8 /* lines from one place in one period */
+#define AGENT_LOG_PERIOD_NS (10 * PDM_NSEC_PER_SEC)
 
 #endif

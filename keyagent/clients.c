@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "keyagent/process.h"
 
 bool clients_init(struct clients *c, uint64_t seed)

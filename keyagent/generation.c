@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "keyagent/harden.h"
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "keyagent/log.h"
 
 #define SUFFIX ".gen"

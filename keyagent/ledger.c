@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "keyagent/generation.h"
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "keyagent/log.h"
 
 #define COUNTERS (UINT64_C(1) << 32) /* in one generation */

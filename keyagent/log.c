@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "keyagent/clock.h"
-#include "keyagent/limits.h"
+#include "core/limits.h"
 
 static bool to_journal;
 static struct log_site *sites;

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "keyagent/log.h"
 
 #define NAME "peers"

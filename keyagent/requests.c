@@ -8,7 +8,7 @@
 
 #include "core/keys.h"
 #include "keyagent/clock.h"
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "keyagent/log.h"
 
 struct request {

@@ -10,7 +10,7 @@
 #include "core/seal.h"
 #include "keyagent/clock.h"
 #include "keyagent/harden.h"
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "keyagent/log.h"
 
 #define F_OCTET (PDM_AAD_LEN - 1) /* of an option: its lowest bit is f */

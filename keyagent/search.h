@@ -19,7 +19,7 @@
 #include "core/message.h"
 #include "core/tuple.h"
 #include "keyagent/association.h"
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "keyagent/peers.h"
 
 /* Generations FIRST and up, counters COUNTER and up in each. */

@@ -14,7 +14,7 @@
 
 #include "keyagent/clock.h"
 #include "keyagent/harden.h"
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "keyagent/log.h"
 #include "keyagent/requests.h"
 #include "keyagent/watch.h"

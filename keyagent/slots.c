@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "keyagent/limits.h"
+#include "core/limits.h"
 
 bool slots_init(struct slots *s, struct pdm_slot *shared, uint32_t count)
 {

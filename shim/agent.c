@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The requests of a flow. */
+#include "core/limits.h"
 #include "shim/agent.h"
 
 #include <sodium.h>
@@ -11,9 +12,6 @@
 #include "shim/mapping.h"
 #include "shim/process.h"
 #include "shim/sys.h"
-
-/* Before a flow that was not answered asks again. */
-#define REASK_NS (100 * PDM_NSEC_PER_MSEC)
 
 /* Not 0: PSN 0 is never sent, and what comes before the first must be a PSN too. */
 static bool random_psn(uint16_t *psn)
@@ -154,7 +152,7 @@ bool pdm_agent_open(struct pdm_flow_entry *e, int64_t now)
     e->epoch = epoch;
     if (!ok && e->state != PDM_FLOW_REFUSED) {
         e->state = PDM_FLOW_ASKING;
-        e->retry_at = now + REASK_NS;
+        e->retry_at = now + PDM_REASK_NS;
     }
     return ok;
 }
@@ -185,7 +183,7 @@ bool pdm_agent_renew(struct pdm_flow_entry *e, int64_t now)
 
     if (guard == 0 || now < e->retry_at || !pdm_effort_may_ask(now))
         return false;
-    e->retry_at = now + REASK_NS;
+    e->retry_at = now + PDM_REASK_NS;
     if (!ask_renewal(e, now, &reply))
         return false;
     if (reply.status != PDM_STATUS_OK) {

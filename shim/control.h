@@ -15,8 +15,6 @@
 #include "core/option.h"
 
 /* Small, since all this may have to fit on a signal handler's stack. */
-#define PDM_CONTROL_OWN_MAX 512 /* a program's control that ours is added to */
-#define PDM_MERGED_MAX 512 /* a Destination Options header with the program's options and ours */
 #define PDM_CONTROL_OUT                                                                            \
     (PDM_CONTROL_OWN_MAX + CMSG_SPACE(PDM_MERGED_MAX) + CMSG_SPACE(sizeof(struct in6_pktinfo)))
 

@@ -147,7 +147,8 @@ void pdm_descriptor_release(int fd, bool handed_on);
 void pdm_descriptor_release_exec(void);
 void pdm_descriptor_release_all(void);
 
-/* Before a fork: the child may enable our receive options, and the parent must know them as ours.
+/*
+ * Before a fork: the child may enable our receive options, and the parent must know them as ours.
  */
 void pdm_descriptor_share_all(void);
 

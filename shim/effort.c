@@ -8,13 +8,6 @@
 #include "shim/mapping.h"
 #include "shim/process.h"
 
-/* After the first silence of the agent, doubling. */
-#define BACKOFF_MIN_NS (50 * PDM_NSEC_PER_MSEC)
-#define BACKOFF_SILENT_NS (3600 * PDM_NSEC_PER_SEC)
-#define BACKOFF_ABSENT_NS (1 * PDM_NSEC_PER_SEC)
-/* What may be spent before it must be earned. */
-#define BURST_NS (20 * PDM_NSEC_PER_MSEC)
-
 static struct {
     _Atomic int64_t until;  /* no request before this */
     _Atomic int64_t pause;  /* after the last failure; 0: the agent answered */
@@ -32,7 +25,7 @@ bool pdm_effort_left(int64_t now)
     int64_t lived = now - atomic_load_explicit(&effort.since, memory_order_relaxed);
 
     return atomic_load_explicit(&effort.spent, memory_order_relaxed) <
-           BURST_NS + lived / 100 * share;
+           PDM_BURST_NS + lived / 100 * share;
 }
 
 void pdm_effort_spend(int64_t ns)
@@ -61,11 +54,11 @@ void pdm_effort_answered(void)
 
 void pdm_effort_unanswered(int64_t now, bool absent)
 {
-    int64_t most = absent ? BACKOFF_ABSENT_NS : BACKOFF_SILENT_NS;
+    int64_t most = absent ? PDM_BACKOFF_ABSENT_NS : PDM_BACKOFF_SILENT_NS;
     int64_t pause = 2 * atomic_load_explicit(&effort.pause, memory_order_relaxed);
 
-    if (pause < BACKOFF_MIN_NS)
-        pause = BACKOFF_MIN_NS;
+    if (pause < PDM_BACKOFF_MIN_NS)
+        pause = PDM_BACKOFF_MIN_NS;
     if (pause > most)
         pause = most;
     atomic_store_explicit(&effort.pause, pause, memory_order_relaxed);

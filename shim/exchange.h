@@ -19,7 +19,8 @@ struct pdm_exchange {
 };
 
 void pdm_exchange_begin(struct pdm_exchange *x, uint8_t type);
-/* Sends the request at NOW and, with WANTS_REPLY, takes the reply. What it took counts as effort.
+/*
+ * Sends the request at NOW and, with WANTS_REPLY, takes the reply. What it took counts as effort.
  */
 bool pdm_exchange_make(struct pdm_exchange *x, int64_t now, bool wants_reply);
 /* Closes the descriptors that came, and wipes the rest. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The live flows of this process. */
+#include "core/limits.h"
 #include "shim/flows.h"
 
 #include <string.h>
@@ -11,14 +12,9 @@
 #include "shim/process.h"
 #include "shim/sys.h"
 
-#define PROBES 64                /* buckets looked at for one tuple */
-#define CANDIDATES 16            /* flows looked at to find an idle one */
-#define IDLE_NS PDM_NSEC_PER_SEC /* idle for less, a flow is not given up for another */
-#define INDEX_BITS 24            /* of a reference; the rest is the incarnation */
+#define INDEX_BITS 24 /* of a reference; the rest is the incarnation */
 #define INCARNATIONS (UINT64_MAX >> INDEX_BITS)
-#define FLOWS_MANY 2048 /* from here on memory comes in huge pages */
 #define HUGE_PAGE (2UL << 20)
-#define FLOWS_SMALL 64 /* where memory is limited */
 
 /*
  * A bucket holds a flow's index + 1 (lower half) and part of its hash (upper half). It is never
@@ -62,7 +58,7 @@ static uint32_t capacity(void)
     /* A program with limited address space must not run out of it because of us. */
     if (pdm_sys(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0) == 0 &&
         limit.rlim_cur != RLIM_INFINITY)
-        return FLOWS_SMALL;
+        return PDM_FLOWS_SMALL;
     return wanted;
 }
 
@@ -138,9 +134,9 @@ static void clear(struct pdm_flow_entry *e)
 static struct pdm_flow_entry *evict(int64_t now)
 {
     struct pdm_flow_entry *oldest = NULL;
-    uint64_t used_at = (uint64_t)(now - IDLE_NS);
+    uint64_t used_at = (uint64_t)(now - PDM_FLOW_EVICT_NS);
 
-    for (int i = 0; i < CANDIDATES; i++) {
+    for (int i = 0; i < PDM_FLOW_CANDIDATES; i++) {
         uint32_t at = atomic_fetch_add_explicit(&arena.table->hand, 1, memory_order_relaxed);
         struct pdm_flow_entry *e = &arena.flows[at % arena.capacity];
         uint64_t last = atomic_load_explicit(&e->last_used, memory_order_relaxed);
@@ -174,7 +170,7 @@ static struct pdm_flow_entry *take_freed(void)
  * holds hundreds. */
 static void want_huge_pages(void)
 {
-    uintptr_t from = (uintptr_t)&arena.flows[FLOWS_MANY];
+    uintptr_t from = (uintptr_t)&arena.flows[PDM_FLOWS_MANY];
     uintptr_t to = (uintptr_t)&arena.flows[arena.capacity];
 
     from = (from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
@@ -194,7 +190,7 @@ static struct pdm_flow_entry *take_place(int64_t now)
         if (atomic_compare_exchange_weak(&arena.table->used, &used, used + 1)) {
             struct pdm_flow_entry *e = &arena.flows[used];
 
-            if (used == FLOWS_MANY)
+            if (used == PDM_FLOWS_MANY)
                 want_huge_pages();
             used++;
             if (!try_lock(e))
@@ -245,7 +241,7 @@ static struct pdm_flow_entry *find(const struct pdm_tuple *tuple, uint64_t hash,
 {
     uint32_t at = (uint32_t)(hash % buckets());
 
-    for (int i = 0; i < PROBES; i++, at = (at + 1) % buckets()) {
+    for (int i = 0; i < PDM_FLOW_PROBES; i++, at = (at + 1) % buckets()) {
         uint64_t bucket = atomic_load_explicit(&arena.buckets[at], memory_order_acquire);
         struct pdm_flow_entry *e = flow_in(bucket);
 
@@ -286,7 +282,7 @@ static bool enter(struct pdm_flow_entry *e, uint64_t hash)
 {
     uint32_t at = (uint32_t)(hash % buckets());
 
-    for (int i = 0; i < PROBES; i++, at = (at + 1) % buckets()) {
+    for (int i = 0; i < PDM_FLOW_PROBES; i++, at = (at + 1) % buckets()) {
         uint64_t bucket = atomic_load_explicit(&arena.buckets[at], memory_order_acquire);
 
         if (!is_free(at, bucket))

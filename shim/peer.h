@@ -64,7 +64,8 @@ struct pdm_flow_entry *pdm_peer_flow(struct pdm_descriptor *d, const uint8_t *lo
 /* The flow with PEER over an unconnected socket, locked, if there is one. No system call. */
 struct pdm_flow_entry *pdm_peer_existing(const struct pdm_descriptor *d,
                                          const struct sockaddr_in6 *peer);
-/* Asks the agent if the flow is not open, or was opened under an older policy. True if it is open.
+/*
+ * Asks the agent if the flow is not open, or was opened under an older policy. True if it is open.
  */
 bool pdm_peer_open(struct pdm_flow_entry *e, int64_t now);
 /* The address that D is bound to. */

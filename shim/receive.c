@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The receiving side of the data path. */
+#include "core/limits.h"
 #include "shim/receive.h"
 
 #include <errno.h>
@@ -15,11 +16,6 @@
 #include "shim/process.h"
 #include "shim/real.h"
 #include "shim/sys.h"
-
-#define CONTROL 3072      /* room for the largest Destination Options header and all else */
-#define BATCH 32          /* datagrams of one recvmmsg at once */
-#define BATCH_CONTROL 512 /* octets of control for one of them */
-#define STAMPING_NS (50 * PDM_NSEC_PER_MSEC) /* until a host that stamped nothing stamps all */
 
 /* --- receive times --- */
 
@@ -54,7 +50,7 @@ static bool settle(int fd, struct pdm_descriptor *d, int64_t stamp, int64_t ente
 {
     int64_t unproven = atomic_load_explicit(&d->unproven, memory_order_relaxed);
     bool proven = stamp > unproven && stamp < entered;
-    bool ripe = pdm_mode() == PDM_MODE_AGENT || now->realtime - unproven > STAMPING_NS;
+    bool ripe = pdm_mode() == PDM_MODE_AGENT || now->realtime - unproven > PDM_STAMPING_NS;
 
     if (proven || (ripe && pdm_options_nothing_queued(fd)))
         pdm_descriptor_set(d, PDM_FD_SETTLED);
@@ -152,7 +148,8 @@ static bool has_true_stamp(int fd, struct pdm_descriptor *d, const struct incomi
                            const struct pdm_control_received *control, const struct now *now)
 {
     if (!control->has_stamp) {
-        /* Another process that has this socket, or a program run from this one, switched ours off.
+        /*
+         * Another process that has this socket, or a program run from this one, switched ours off.
          */
         if ((pdm_descriptor_flags(d) & PDM_FD_OUR_STAMP) != 0)
             pdm_descriptor_clear(d, PDM_FD_OURS);
@@ -217,7 +214,8 @@ static bool reads_along(int fd, struct pdm_descriptor *d)
     return pdm_options_missing(d) == 0 || pdm_options_enable(fd, d);
 }
 
-/* A message of ours for the program's: its own buffers, our control and, if it gave none, our name.
+/*
+ * A message of ours for the program's: its own buffers, our control and, if it gave none, our name.
  */
 static void borrow(struct msghdr *ours, const struct msghdr *its, struct sockaddr_storage *name,
                    uint8_t *control, size_t cap)
@@ -289,7 +287,7 @@ static void finish(int fd, struct pdm_descriptor *d, struct incoming *in, struct
 
 bool pdm_receive(int fd, struct pdm_descriptor *d, struct msghdr *msg, int flags, ssize_t *result)
 {
-    _Alignas(struct cmsghdr) uint8_t control[CONTROL];
+    _Alignas(struct cmsghdr) uint8_t control[PDM_CONTROL_IN];
     struct sockaddr_storage name;
     struct msghdr ours;
     int saved = errno;
@@ -334,9 +332,9 @@ bool pdm_receive_plain(int fd, struct pdm_descriptor *d, const struct iovec *iov
 static bool receive_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int count,
                           int flags, struct timespec *timeout, int *result)
 {
-    _Alignas(struct cmsghdr) uint8_t control[BATCH * BATCH_CONTROL];
-    struct sockaddr_storage name[BATCH];
-    struct mmsghdr ours[BATCH];
+    _Alignas(struct cmsghdr) uint8_t control[PDM_RECEIVE_BATCH * PDM_RECEIVE_BATCH_CONTROL];
+    struct sockaddr_storage name[PDM_RECEIVE_BATCH];
+    struct mmsghdr ours[PDM_RECEIVE_BATCH];
     size_t each = sizeof control / count / sizeof(struct cmsghdr) * sizeof(struct cmsghdr);
     int64_t entered = entry_time(d);
     int saved = errno;
@@ -360,14 +358,16 @@ static bool receive_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec,
 /* As many at once as leave each the room that the program gave, and ours beside it. */
 static unsigned int batch_of(const struct mmsghdr *vec, unsigned int left)
 {
-    unsigned int count = left < BATCH ? left : BATCH;
+    unsigned int count = left < PDM_RECEIVE_BATCH ? left : PDM_RECEIVE_BATCH;
 
     for (unsigned int i = 0; i < count; i++) {
-        size_t needed = vec[i].msg_hdr.msg_controllen + BATCH_CONTROL / 2;
+        size_t needed = vec[i].msg_hdr.msg_controllen + PDM_RECEIVE_BATCH_CONTROL / 2;
 
-        if (needed > BATCH_CONTROL && BATCH * BATCH_CONTROL / needed < count)
-            count =
-                needed < BATCH * BATCH_CONTROL ? (unsigned int)(BATCH * BATCH_CONTROL / needed) : 1;
+        if (needed > PDM_RECEIVE_BATCH_CONTROL &&
+            PDM_RECEIVE_BATCH * PDM_RECEIVE_BATCH_CONTROL / needed < count)
+            count = needed < PDM_RECEIVE_BATCH * PDM_RECEIVE_BATCH_CONTROL
+                        ? (unsigned int)(PDM_RECEIVE_BATCH * PDM_RECEIVE_BATCH_CONTROL / needed)
+                        : 1;
     }
     return count;
 }

@@ -28,7 +28,8 @@ static inline bool pdm_receive_idle(const struct pdm_descriptor *d)
            pdm_peer_unnamed_own(d);
 }
 
-/* True: done, as for pdm_send(). False: nothing was received; the caller makes the program's call.
+/*
+ * True: done, as for pdm_send(). False: nothing was received; the caller makes the program's call.
  */
 bool pdm_receive(int fd, struct pdm_descriptor *d, struct msghdr *msg, int flags, ssize_t *result);
 /* For calls without control messages: NAME and *NAME_LEN as recvfrom() has them, or NULL. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Source addresses of sends that name none. */
+#include "core/limits.h"
 #include "shim/route.h"
 
 #include <stdatomic.h>
@@ -8,8 +9,6 @@
 #include "shim/effort.h"
 #include "shim/sys.h"
 
-#define ROUTES 256
-#define KEPT_NS PDM_NSEC_PER_SEC
 #define MTU_LEAST 1280 /* RFC 8200 section 5 */
 
 static struct kept {
@@ -18,7 +17,7 @@ static struct kept {
     uint32_t scope;
     int64_t until;
     struct pdm_route route;
-} routes[ROUTES];
+} routes[PDM_ROUTES];
 
 static struct kept *place_of(const struct sockaddr_in6 *peer)
 {
@@ -27,7 +26,7 @@ static struct kept *place_of(const struct sockaddr_in6 *peer)
     memcpy(w, &peer->sin6_addr, sizeof w);
     uint64_t h =
         (w[0] ^ (w[1] * 0x9E3779B97F4A7C15ULL) ^ peer->sin6_scope_id) * 0xBF58476D1CE4E5B9ULL;
-    struct kept *k = &routes[(h >> 32) % ROUTES];
+    struct kept *k = &routes[(h >> 32) % PDM_ROUTES];
 
     return atomic_exchange_explicit(&k->lock, 1, memory_order_acquire) == 0 ? k : NULL;
 }
@@ -82,7 +81,7 @@ static bool look_up(struct kept *k, const struct sockaddr_in6 *peer, int64_t now
     pdm_effort_spend(after - now);
     k->peer = peer->sin6_addr;
     k->scope = peer->sin6_scope_id;
-    k->until = after + KEPT_NS;
+    k->until = after + PDM_ROUTE_KEPT_NS;
     return true;
 }
 

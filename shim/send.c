@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The sending side of the data path. */
+#include "core/limits.h"
 #include "shim/send.h"
 
 #include <errno.h>
@@ -16,11 +17,7 @@
 #include "shim/route.h"
 #include "shim/sys.h"
 
-#define BATCH 8           /* datagrams of one sendmmsg under way at once */
-#define BATCH_CONTROL 192 /* octets of control for one of them */
 #define IPV6_UDP_HEADERS 48
-#define NO_ATTACH_NS                                                                               \
-    PDM_NSEC_PER_SEC /* after the kernel refused an option for want of CAP_NET_RAW */
 
 static const uint32_t cannot_attach =
     PDM_FD_STICKY_OTHER | PDM_FD_CORKED | PDM_FD_MORE | PDM_FD_SEGMENTS | PDM_FD_SEND_STAMPS;
@@ -228,13 +225,14 @@ static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int fl
     return o->msg.msg_controllen != 0;
 }
 
-/* Whether the kernel's refusal may be of our option, so that the program's own call must be made.
+/*
+ * Whether the kernel's refusal may be of our option, so that the program's own call must be made.
  */
 static bool ours_to_mend(struct pdm_descriptor *d, const struct outgoing *o, int error)
 {
     switch (error) {
     case EPERM:
-        atomic_store_explicit(&unprivileged_until, pdm_clock(CLOCK_MONOTONIC) + NO_ATTACH_NS,
+        atomic_store_explicit(&unprivileged_until, pdm_clock(CLOCK_MONOTONIC) + PDM_NO_ATTACH_NS,
                               memory_order_relaxed);
         return true;
     case EINVAL:
@@ -285,9 +283,9 @@ bool pdm_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg, int fl
 static bool send_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int count,
                        int flags, int *result)
 {
-    _Alignas(struct cmsghdr) uint8_t control[BATCH][BATCH_CONTROL];
-    struct mmsghdr out[BATCH];
-    struct outgoing o[BATCH];
+    _Alignas(struct cmsghdr) uint8_t control[PDM_SEND_BATCH][PDM_SEND_BATCH_CONTROL];
+    struct mmsghdr out[PDM_SEND_BATCH];
+    struct outgoing o[PDM_SEND_BATCH];
     bool any = false;
     int saved = errno;
 
@@ -328,7 +326,7 @@ bool pdm_send_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsign
     if (vlen == 0 || held)
         return false;
     while (done < vlen) {
-        unsigned int count = vlen - done < BATCH ? vlen - done : BATCH;
+        unsigned int count = vlen - done < PDM_SEND_BATCH ? vlen - done : PDM_SEND_BATCH;
         int sent = -1;
 
         if (!send_batch(fd, d, vec + done, count, flags, &sent)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The ledger: whatever happens, no Kri of a tuple is granted twice under one secret. */
 #include "keyagent/ledger.h"
-#include "keyagent/limits.h"
+#include "core/limits.h"
 #include "tests/unit/keys_on_disk.h"
 
 TestSuite(ledger, .init = keys_begin, .fini = keys_end);
