@@ -4,20 +4,13 @@
 
 #include <sodium.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/keys.h"
 #include "keyagent/clock.h"
 #include "core/limits.h"
 #include "keyagent/log.h"
-
-struct request {
-    struct agent *agent;
-    struct client *client;
-    int64_t now;
-    struct pdm_reader *body;
-    struct reply *reply;
-};
+#include "keyagent/report.h"
+#include "keyagent/request.h"
 
 /* A reply that says no: its status, and zeros. */
 #define DEFINE_REFUSE(body)                                                                        \
@@ -34,16 +27,6 @@ DEFINE_REFUSE(search_reply)
 DEFINE_REFUSE(status_reply)
 DEFINE_REFUSE(page_reply)
 
-static void begin(const struct request *q, struct pdm_message *m, enum pdm_message_type type)
-{
-    pdm_message_begin(m, q->reply->bytes, sizeof q->reply->bytes, (uint8_t)(type | PDM_REPLY));
-}
-
-static void end(const struct request *q, struct pdm_message *m)
-{
-    q->reply->len = pdm_message_end(m);
-}
-
 static enum pdm_status hello(struct request *q)
 {
     const struct agent *agent = q->agent;
@@ -52,9 +35,9 @@ static enum pdm_status hello(struct request *q)
 
     if (!pdm_message_done(q->body))
         return PDM_STATUS_BAD_REQUEST;
-    begin(q, &m, PDM_HELLO);
+    request_begin(q, &m, PDM_HELLO);
     pdm_put_hello_reply(&m.body, &r);
-    end(q, &m);
+    request_end(q, &m);
     q->reply->fd[0] = agent->segment.policy_fd;
     q->reply->fd[1] = agent->segment.metrics_fd;
     q->reply->fds = REPLY_FDS;
@@ -176,9 +159,11 @@ static enum pdm_status open_flow(struct request *q)
     if (a->format == PDM_FORMAT_ENCRYPTED)
         status = open_encrypted(q, a, &tuple, (o.flags & PDM_OPEN_WANTS_LEASE) != 0, &r);
     if (status == PDM_STATUS_OK) {
-        begin(q, &m, PDM_OPEN);
+        request_begin(q, &m, PDM_OPEN);
         pdm_put_open_reply(&m.body, &r);
-        end(q, &m);
+        request_end(q, &m);
+        q->reply->opened = true;
+        q->reply->slot = r.slot;
     } else {
         agent_end_flow(agent, r.slot);
     }
@@ -213,9 +198,9 @@ static enum pdm_status renew(struct request *q)
         .status = PDM_STATUS_OK, .epoch = epoch_of(agent), .lease_count = next_lease(n.had)};
     if (!lease(q, a, &tuple, r.lease_count, &r.lease_first))
         return PDM_STATUS_NO_LEASE;
-    begin(q, &m, PDM_RENEW);
+    request_begin(q, &m, PDM_RENEW);
     pdm_put_renew_reply(&m.body, &r);
-    end(q, &m);
+    request_end(q, &m);
     return PDM_STATUS_OK;
 }
 
@@ -265,181 +250,9 @@ static enum pdm_status search(struct request *q)
         search_ask(&agent->search, &target, s.has_highest ? &s.highest : NULL, q->now, &r.kri);
     if (status != PDM_STATUS_OK)
         return status;
-    begin(q, &m, PDM_SEARCH);
+    request_begin(q, &m, PDM_SEARCH);
     pdm_put_search_reply(&m.body, &r);
-    end(q, &m);
-    return PDM_STATUS_OK;
-}
-
-static uint32_t global_pointer(const struct agent *agent, enum pdm_saddr_type type)
-{
-    return atomic_load_explicit(&agent->segment.metrics->global_pointer[type].next,
-                                memory_order_relaxed);
-}
-
-static enum pdm_status status_of(struct request *q)
-{
-    const struct agent *agent = q->agent;
-    struct pdm_message m;
-
-    if (!pdm_message_done(q->body))
-        return PDM_STATUS_BAD_REQUEST;
-    struct pdm_status_reply r = {
-        .status = PDM_STATUS_OK,
-        .instance = agent->instance,
-        .pid = (uint32_t)getpid(),
-        .uptime_ms = (uint64_t)((q->now - agent->started) / PDM_NSEC_PER_MSEC),
-        .epoch = epoch_of(agent),
-        .associations = (uint32_t)agent->associations.count,
-        .flows = agent->slots.used,
-        .flows_max = agent->slots.count,
-        .ledger = agent->ledger.table.used,
-        .ledger_max = agent->ledger.table.capacity,
-        .requests = agent->requests,
-        .refused = agent->refused,
-        .leases = agent->leases,
-        .searches = agent->search.count,
-        .searches_found = agent->search.count_found,
-        .global_pointer_link_local = global_pointer(agent, PDM_SADDR_LINK_LOCAL),
-        .global_pointer_global = global_pointer(agent, PDM_SADDR_GLOBAL)};
-    begin(q, &m, PDM_STATUS);
-    pdm_put_status_reply(&m.body, &r);
-    end(q, &m);
-    return PDM_STATUS_OK;
-}
-
-static uint32_t flows_of(const struct agent *agent, uint32_t association)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < agent->slots.count; i++)
-        count += agent->slots.record[i].owner != 0 &&
-                 agent->slots.record[i].info.association == association;
-    return count;
-}
-
-static void put_association(const struct request *q, const struct association *a,
-                            struct pdm_writer *w)
-{
-    struct pdm_association r = {.association = a->number,
-                                .format = (uint8_t)a->format,
-                                .aead = a->suite.aead,
-                                .local_len = a->local.len,
-                                .peer_len = a->peer.len,
-                                .flows = flows_of(q->agent, a->number)};
-
-    memcpy(r.name, a->name, sizeof r.name);
-    memcpy(r.local, a->local.addr, sizeof r.local);
-    memcpy(r.peer, a->peer.addr, sizeof r.peer);
-    if (a->ends_at == ASSOCIATION_NO_END)
-        r.remaining_ms = UINT64_MAX;
-    else if (a->ends_at > q->now)
-        r.remaining_ms = (uint64_t)((a->ends_at - q->now) / PDM_NSEC_PER_MSEC);
-    if (a->format == PDM_FORMAT_ENCRYPTED) {
-        const struct ledger_secret *secret = &q->agent->ledger.secret[a->secret];
-
-        r.has_generation = secret->has_generation;
-        r.generation = secret->has_generation ? secret->generation : 0;
-    }
-    pdm_put_association(w, &r);
-}
-
-static enum pdm_status associations(struct request *q)
-{
-    const struct associations *set = &q->agent->associations;
-    struct pdm_page_request page;
-    struct pdm_page_reply r = {.status = PDM_STATUS_OK};
-    struct pdm_message m;
-
-    pdm_get_page_request(q->body, &page);
-    if (!pdm_message_done(q->body))
-        return PDM_STATUS_BAD_REQUEST;
-    size_t left = page.start < set->count ? set->count - page.start : 0;
-    r.records = (uint16_t)(left < AGENT_ASSOCIATIONS_PAGE ? left : AGENT_ASSOCIATIONS_PAGE);
-    r.next = left > r.records ? page.start + r.records : 0;
-    begin(q, &m, PDM_ASSOCIATIONS);
-    pdm_put_page_reply(&m.body, &r);
-    for (uint32_t i = 0; i < r.records; i++)
-        put_association(q, &set->item[page.start + i], &m.body);
-    end(q, &m);
-    return PDM_STATUS_OK;
-}
-
-/* The shim's delays are as trustworthy as the shim; here they are numbers, of whatever value. */
-static uint64_t number(const _Atomic int64_t *from)
-{
-    return (uint64_t)atomic_load_explicit(from, memory_order_relaxed);
-}
-
-static uint64_t count_of(const _Atomic uint64_t *from)
-{
-    return atomic_load_explicit(from, memory_order_relaxed);
-}
-
-static void put_counters(const struct pdm_slot *shared, struct pdm_flow_record *r)
-{
-    struct pdm_writer w = pdm_writer(r->counters, sizeof r->counters);
-
-    for (int i = 0; i < PDM_COUNTER_COUNT; i++)
-        pdm_write_u64(&w, count_of(&shared->counter[i]));
-}
-
-static void put_flow(const struct request *q, uint32_t slot, struct pdm_writer *w)
-{
-    const struct slot_info *info = &q->agent->slots.record[slot].info;
-    const struct pdm_slot *shared = &q->agent->slots.shared[slot];
-    int64_t active = slots_active(&q->agent->slots, slot, q->now);
-    struct pdm_flow_record r = {.association = info->association,
-                                .format = info->format,
-                                .pid = (uint32_t)info->client.pid,
-                                .age_ms = (uint64_t)((q->now - info->opened) / PDM_NSEC_PER_MSEC),
-                                .idle_ms = (uint64_t)((q->now - active) / PDM_NSEC_PER_MSEC),
-                                .own_kri = count_of(&shared->own_kri),
-                                .peer_kri = count_of(&shared->peer_kri),
-                                .network_samples = count_of(&shared->network.samples),
-                                .network_last = number(&shared->network.last),
-                                .network_min = number(&shared->network.min),
-                                .network_max = number(&shared->network.max),
-                                .network_sum = number(&shared->network.sum),
-                                .server_samples = count_of(&shared->server.samples),
-                                .server_last = number(&shared->server.last),
-                                .server_min = number(&shared->server.min),
-                                .server_max = number(&shared->server.max),
-                                .server_sum = number(&shared->server.sum)};
-
-    pdm_tuple_bytes(&info->tuple, r.tuple);
-    put_counters(shared, &r);
-    pdm_put_flow_record(w, &r);
-}
-
-static enum pdm_status flows(struct request *q)
-{
-    const struct slots *slots = &q->agent->slots;
-    struct pdm_page_request page;
-    struct pdm_page_reply r = {.status = PDM_STATUS_OK};
-    struct pdm_message m;
-    uint32_t slot[PDM_FLOWS_PAGE];
-
-    pdm_get_page_request(q->body, &page);
-    if (!pdm_message_done(q->body))
-        return PDM_STATUS_BAD_REQUEST;
-    for (uint32_t i = page.start; i < slots->count; i++) {
-        uint64_t owner = slots->record[i].owner;
-
-        /* What is in the slot belongs to this opening only while the owner still stands there. */
-        if (owner == 0 || count_of(&slots->shared[i].owner) != owner)
-            continue;
-        if (r.records == PDM_FLOWS_PAGE) {
-            r.next = i;
-            break;
-        }
-        slot[r.records++] = i;
-    }
-    begin(q, &m, PDM_FLOWS);
-    pdm_put_page_reply(&m.body, &r);
-    for (uint16_t i = 0; i < r.records; i++)
-        put_flow(q, slot[i], &m.body);
-    end(q, &m);
+    request_end(q, &m);
     return PDM_STATUS_OK;
 }
 
@@ -452,9 +265,9 @@ static const struct {
     [PDM_RENEW] = {renew, refuse_renew_reply},
     [PDM_CLOSE] = {close_flow, NULL},
     [PDM_SEARCH] = {search, refuse_search_reply},
-    [PDM_STATUS] = {status_of, refuse_status_reply},
-    [PDM_ASSOCIATIONS] = {associations, refuse_page_reply},
-    [PDM_FLOWS] = {flows, refuse_page_reply},
+    [PDM_STATUS] = {report_status, refuse_status_reply},
+    [PDM_ASSOCIATIONS] = {report_associations, refuse_page_reply},
+    [PDM_FLOWS] = {report_flows, refuse_page_reply},
 };
 
 #define HANDLERS (sizeof handlers / sizeof handlers[0])
@@ -513,10 +326,18 @@ void requests_answer(struct agent *agent, const struct client_id *who, const uin
 
     reply->len = 0;
     reply->fds = 0;
+    reply->opened = false;
     agent->requests++;
     if (pdm_message_open(bytes, len, &type, &body) && known(type))
         status = handle(&q, who, type);
     agent->refused += is_refusal(status);
     if (status != PDM_STATUS_OK)
         refuse(&q, type, status);
+}
+
+/* The lease that went with it is burnt: it is safer than to know that nobody read it. */
+void requests_undelivered(struct agent *agent, const struct reply *reply)
+{
+    if (reply->opened)
+        agent_end_flow(agent, reply->slot);
 }

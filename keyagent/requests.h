@@ -6,6 +6,7 @@
 #ifndef PDM_KEYAGENT_REQUESTS_H
 #define PDM_KEYAGENT_REQUESTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,10 +19,14 @@ struct reply {
     size_t len;                     /* 0: there is no reply */
     int fd[REPLY_FDS];              /* go with it; not to be closed */
     size_t fds;
+    bool opened; /* it hands out slot */
+    uint32_t slot;
 };
 
 /* Answers the message of LEN octets that client WHO sent. */
 void requests_answer(struct agent *agent, const struct client_id *who, const uint8_t *bytes,
                      size_t len, struct reply *reply);
+/* Its client had left: the flow that it opened is nobody's. */
+void requests_undelivered(struct agent *agent, const struct reply *reply);
 
 #endif

@@ -68,7 +68,7 @@ static void drop(struct connection *c)
     c->fd = -1;
 }
 
-static void send_reply(int fd, const struct reply *reply)
+static void send_reply(struct agent *agent, int fd, const struct reply *reply)
 {
     struct iovec data = {.iov_base = (void *)reply->bytes, .iov_len = reply->len};
     union {
@@ -87,8 +87,11 @@ static void send_reply(int fd, const struct reply *reply)
         memcpy(CMSG_DATA(c), reply->fd, reply->fds * sizeof(int));
     }
     /* Never waits: who does not read its reply goes without. */
-    if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE)
+    if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        return;
+    if (errno != EPIPE)
         log_warning("cannot send a reply: %s", strerror(errno));
+    requests_undelivered(agent, reply);
 }
 
 static void search_goes_on(struct server *s)
@@ -110,7 +113,7 @@ static bool serve(struct server *s, int fd, const struct client_id *who)
         return true;
     requests_answer(s->agent, who, request, (size_t)got, s->reply);
     if (s->reply->len > 0)
-        send_reply(fd, s->reply);
+        send_reply(s->agent, fd, s->reply);
     sodium_memzero(s->reply->bytes, s->reply->len);
     search_goes_on(s);
     return true;

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the agent tells of itself. */
+#include "keyagent/report.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "core/limits.h"
+
+static uint32_t epoch_of(const struct agent *agent)
+{
+    return atomic_load_explicit(&agent->segment.policy->epoch, memory_order_relaxed);
+}
+
+static uint32_t global_pointer(const struct agent *agent, enum pdm_saddr_type type)
+{
+    return atomic_load_explicit(&agent->segment.metrics->global_pointer[type].next,
+                                memory_order_relaxed);
+}
+
+enum pdm_status report_status(struct request *q)
+{
+    const struct agent *agent = q->agent;
+    struct pdm_message m;
+
+    if (!pdm_message_done(q->body))
+        return PDM_STATUS_BAD_REQUEST;
+    struct pdm_status_reply r = {
+        .status = PDM_STATUS_OK,
+        .instance = agent->instance,
+        .pid = (uint32_t)getpid(),
+        .uptime_ms = (uint64_t)((q->now - agent->started) / PDM_NSEC_PER_MSEC),
+        .epoch = epoch_of(agent),
+        .associations = (uint32_t)agent->associations.count,
+        .flows = agent->slots.used,
+        .flows_max = agent->slots.count,
+        .ledger = agent->ledger.table.used,
+        .ledger_max = agent->ledger.table.capacity,
+        .requests = agent->requests,
+        .refused = agent->refused,
+        .leases = agent->leases,
+        .searches = agent->search.count,
+        .searches_found = agent->search.count_found,
+        .global_pointer_link_local = global_pointer(agent, PDM_SADDR_LINK_LOCAL),
+        .global_pointer_global = global_pointer(agent, PDM_SADDR_GLOBAL)};
+    request_begin(q, &m, PDM_STATUS);
+    pdm_put_status_reply(&m.body, &r);
+    request_end(q, &m);
+    return PDM_STATUS_OK;
+}
+
+static uint32_t flows_of(const struct agent *agent, uint32_t association)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < agent->slots.count; i++)
+        count += agent->slots.record[i].owner != 0 &&
+                 agent->slots.record[i].info.association == association;
+    return count;
+}
+
+static void put_association(const struct request *q, const struct association *a,
+                            struct pdm_writer *w)
+{
+    struct pdm_association r = {.association = a->number,
+                                .format = (uint8_t)a->format,
+                                .aead = a->suite.aead,
+                                .local_len = a->local.len,
+                                .peer_len = a->peer.len,
+                                .flows = flows_of(q->agent, a->number)};
+
+    memcpy(r.name, a->name, sizeof r.name);
+    memcpy(r.local, a->local.addr, sizeof r.local);
+    memcpy(r.peer, a->peer.addr, sizeof r.peer);
+    if (a->ends_at == ASSOCIATION_NO_END)
+        r.remaining_ms = UINT64_MAX;
+    else if (a->ends_at > q->now)
+        r.remaining_ms = (uint64_t)((a->ends_at - q->now) / PDM_NSEC_PER_MSEC);
+    if (a->format == PDM_FORMAT_ENCRYPTED) {
+        const struct ledger_secret *secret = &q->agent->ledger.secret[a->secret];
+
+        r.has_generation = secret->has_generation;
+        r.generation = secret->has_generation ? secret->generation : 0;
+    }
+    pdm_put_association(w, &r);
+}
+
+enum pdm_status report_associations(struct request *q)
+{
+    const struct associations *set = &q->agent->associations;
+    struct pdm_page_request page;
+    struct pdm_page_reply r = {.status = PDM_STATUS_OK};
+    struct pdm_message m;
+
+    pdm_get_page_request(q->body, &page);
+    if (!pdm_message_done(q->body))
+        return PDM_STATUS_BAD_REQUEST;
+    size_t left = page.start < set->count ? set->count - page.start : 0;
+    r.records = (uint16_t)(left < AGENT_ASSOCIATIONS_PAGE ? left : AGENT_ASSOCIATIONS_PAGE);
+    r.next = left > r.records ? page.start + r.records : 0;
+    request_begin(q, &m, PDM_ASSOCIATIONS);
+    pdm_put_page_reply(&m.body, &r);
+    for (uint32_t i = 0; i < r.records; i++)
+        put_association(q, &set->item[page.start + i], &m.body);
+    request_end(q, &m);
+    return PDM_STATUS_OK;
+}
+
+/* The shim's delays are as trustworthy as the shim; here they are numbers, of whatever value. */
+static uint64_t number(const _Atomic int64_t *from)
+{
+    return (uint64_t)atomic_load_explicit(from, memory_order_relaxed);
+}
+
+static uint64_t count_of(const _Atomic uint64_t *from)
+{
+    return atomic_load_explicit(from, memory_order_relaxed);
+}
+
+static void put_counters(const struct pdm_slot *shared, struct pdm_flow_record *r)
+{
+    struct pdm_writer w = pdm_writer(r->counters, sizeof r->counters);
+
+    for (int i = 0; i < PDM_COUNTER_COUNT; i++)
+        pdm_write_u64(&w, count_of(&shared->counter[i]));
+}
+
+static void put_flow(const struct request *q, uint32_t slot, struct pdm_writer *w)
+{
+    const struct slot_info *info = &q->agent->slots.record[slot].info;
+    const struct pdm_slot *shared = &q->agent->slots.shared[slot];
+    int64_t active = slots_active(&q->agent->slots, slot, q->now);
+    struct pdm_flow_record r = {.association = info->association,
+                                .format = info->format,
+                                .pid = (uint32_t)info->client.pid,
+                                .age_ms = (uint64_t)((q->now - info->opened) / PDM_NSEC_PER_MSEC),
+                                .idle_ms = (uint64_t)((q->now - active) / PDM_NSEC_PER_MSEC),
+                                .own_kri = count_of(&shared->own_kri),
+                                .peer_kri = count_of(&shared->peer_kri),
+                                .network_samples = count_of(&shared->network.samples),
+                                .network_last = number(&shared->network.last),
+                                .network_min = number(&shared->network.min),
+                                .network_max = number(&shared->network.max),
+                                .network_sum = number(&shared->network.sum),
+                                .server_samples = count_of(&shared->server.samples),
+                                .server_last = number(&shared->server.last),
+                                .server_min = number(&shared->server.min),
+                                .server_max = number(&shared->server.max),
+                                .server_sum = number(&shared->server.sum)};
+
+    pdm_tuple_bytes(&info->tuple, r.tuple);
+    put_counters(shared, &r);
+    pdm_put_flow_record(w, &r);
+}
+
+enum pdm_status report_flows(struct request *q)
+{
+    const struct slots *slots = &q->agent->slots;
+    struct pdm_page_request page;
+    struct pdm_page_reply r = {.status = PDM_STATUS_OK};
+    struct pdm_message m;
+    uint32_t slot[PDM_FLOWS_PAGE];
+
+    pdm_get_page_request(q->body, &page);
+    if (!pdm_message_done(q->body))
+        return PDM_STATUS_BAD_REQUEST;
+    for (uint32_t i = page.start; i < slots->count; i++) {
+        uint64_t owner = slots->record[i].owner;
+
+        /* What is in the slot belongs to this opening only while the owner still stands there. */
+        if (owner == 0 || count_of(&slots->shared[i].owner) != owner)
+            continue;
+        if (r.records == PDM_FLOWS_PAGE) {
+            r.next = i;
+            break;
+        }
+        slot[r.records++] = i;
+    }
+    request_begin(q, &m, PDM_FLOWS);
+    pdm_put_page_reply(&m.body, &r);
+    for (uint16_t i = 0; i < r.records; i++)
+        put_flow(q, slot[i], &m.body);
+    request_end(q, &m);
+    return PDM_STATUS_OK;
+}
