@@ -335,7 +335,7 @@ void requests_answer(struct agent *agent, const struct client_id *who, const uin
         refuse(&q, type, status);
 }
 
-/* The lease that went with it is burnt: it is safer than to know that nobody read it. */
+/* The lease that went with it is burnt all the same. */
 void requests_undelivered(struct agent *agent, const struct reply *reply)
 {
     if (reply->opened)
