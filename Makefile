@@ -39,7 +39,6 @@ PING  = $(call objects,$(filter-out cli/pdmctl% cli/agent_client.c,$(wildcard cl
 CTL   = $(call objects,cli/agent_client.c cli/json.c cli/output.c $(wildcard cli/pdmctl*.c))
 UNIT  = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 APPS  = $(patsubst tests/apps/%.c,$(BUILD)/tests/apps/%,$(wildcard tests/apps/*.c)) $(BUILD)/tests/net/linksim
-FUZZ  = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmping $(BUILD)/pdmctl
 
