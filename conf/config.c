@@ -10,26 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "conf/key.h"
 #include "conf/scan.h"
 #include "conf/value.h"
 #include "core/suite.h"
 
 #define AGENT_SECTION "agent"
 #define ASSOCIATION_SECTION "association"
-#define OPTION_TYPE_MIN 2 /* 0 and 1 are Pad1 and PadN (RFC 8200 section 4.2) */
-#define OPTION_TYPE_LIMIT 255
-#define MAX_SLOTS_DEFAULT 16384
-#define MAX_LEDGER_DEFAULT 65536
-#define MAX_LEDGER_LIMIT (16 * 1024 * 1024)
-#define REQUESTS_DEFAULT 2000
-#define REQUESTS_LIMIT 1000000
-#define FLOWS_PER_CLIENT_DEFAULT 8192
-#define FLOW_IDLE_LIMIT_S (24 * 3600)
-#define LIFETIME_LIMIT_S (365 * 24 * 3600)
-#define PERCENT 100
 #define WHAT_MAX 1024 /* octets of one complaint */
 
 struct load {
@@ -71,155 +60,12 @@ static void scan_complained(void *arg, unsigned line, const char *what)
     complain(arg, line, "%s", what);
 }
 
-/* The keys: where their value goes and what is allowed. */
-
-struct key {
-    const char *name;
-    /* Puts TEXT into TARGET; false if it is not allowed. */
-    bool (*set)(struct load *l, const struct key *key, const char *text, void *target);
-    size_t offset; /* in struct config or struct config_association */
-    uint32_t min;
-    uint32_t max;
-    const char *allowed;
-};
-
-static bool set_number(struct load *l, const struct key *key, const char *text, void *target)
-{
-    (void)l;
-    return config_number(text, key->min, key->max, target);
-}
-
-static bool set_option_type(struct load *l, const struct key *key, const char *text, void *target)
-{
-    uint32_t number;
-    uint8_t *type = target;
-
-    (void)l;
-    if (!config_number(text, key->min, key->max, &number))
-        return false;
-    *type = (uint8_t)number;
-    return true;
-}
-
-static bool set_duration(struct load *l, const struct key *key, const char *text, void *target)
-{
-    (void)l;
-    return config_duration(text, key->min, key->max, target);
-}
-
-/* A relative path starts at the configuration file's directory. MAX: octets, its end included. */
-static bool set_path(struct load *l, const struct key *key, const char *text, void *target)
-{
-    const char *slash = strrchr(l->file, '/');
-    int directory = text[0] != '/' && slash != NULL ? (int)(slash - l->file) + 1 : 0;
-    char **path = target;
-    char *whole;
-
-    if (text[0] == '\0' || asprintf(&whole, "%.*s%s", directory, l->file, text) < 0)
-        return false;
-    if (strlen(whole) >= key->max) {
-        free(whole);
-        return false;
-    }
-    free(*path);
-    *path = whole;
-    return true;
-}
-
-static bool set_prefix(struct load *l, const struct key *key, const char *text, void *target)
-{
-    (void)l;
-    (void)key;
-    return config_prefix(text, target) == CONFIG_PREFIX_OK;
-}
-
-/* ::/0 is a peer prefix too: only that the key stands there tells that it is not missing. */
-static bool set_peer(struct load *l, const struct key *key, const char *text, void *target)
-{
-    struct config_association *a = target;
-
-    a->has_peer = true;
-    return set_prefix(l, key, text, &a->peer);
-}
-
-static bool set_mode(struct load *l, const struct key *key, const char *text, void *target)
-{
-    (void)l;
-    (void)key;
-    (void)target;
-    return strcmp(text, "psk") == 0;
-}
-
-static bool set_aead(struct load *l, const struct key *key, const char *text, void *target)
-{
-    uint16_t *aead = target;
-
-    (void)l;
-    (void)key;
-    *aead = pdm_aead_by_name(text);
-    return *aead != 0;
-}
-
-static bool set_protect(struct load *l, const struct key *key, const char *text, void *target)
-{
-    uint8_t *format = target;
-
-    (void)l;
-    (void)key;
-    for (unsigned i = 0; i < PDM_FORMATS; i++) {
-        if (strcmp(text, pdm_formats[i].name) == 0) {
-            *format = (uint8_t)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-#define IN_CONFIG(member) offsetof(struct config, member)
-#define IN_ASSOCIATION(member) offsetof(struct config_association, member)
-#define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
-#define PREFIX_ALLOWED "an IPv6 prefix such as 2001:db8::/32, or an address"
-
-static const struct key agent_keys[] = {
-    {"socket", set_path, IN_CONFIG(socket), 0, SOCKET_PATH_MAX, "a path of at most 107 octets"},
-    {"option_type", set_option_type, IN_CONFIG(settings.option_type), OPTION_TYPE_MIN,
-     OPTION_TYPE_LIMIT, "a number from 2 to 255 (0x02 to 0xff)"},
-    {"request_budget_us", set_number, IN_CONFIG(settings.budget_us), 1, PDM_BUDGET_US_MAX,
-     "a number from 1 to 100000"},
-    {"share", set_number, IN_CONFIG(settings.share), 1, PERCENT, "a percentage from 1 to 100"},
-    {"max_flows", set_number, IN_CONFIG(settings.max_flows), 1, PDM_FLOWS_MAX,
-     "a number from 1 to 131072"},
-    {"max_slots", set_number, IN_CONFIG(max_slots), 1, PDM_SLOTS_MAX, "a number from 1 to 131072"},
-    {"max_ledger", set_number, IN_CONFIG(max_ledger), 1, MAX_LEDGER_LIMIT,
-     "a number from 1 to 16777216"},
-    {"flow_idle", set_duration, IN_CONFIG(settings.flow_idle_s), 1, FLOW_IDLE_LIMIT_S,
-     "a duration from 1s to 24h, such as 90s, 15m or 1h"},
-    {"requests_per_client", set_number, IN_CONFIG(requests_per_client), 0, REQUESTS_LIMIT,
-     "a number a second from 1 to 1000000, or 0 for no limit"},
-    {"flows_per_client", set_number, IN_CONFIG(flows_per_client), 1, PDM_SLOTS_MAX,
-     "a number from 1 to 131072"},
-    {"state", set_path, IN_CONFIG(state), 0, UINT32_MAX, "a directory"},
-    {0},
-};
-
-static const struct key association_keys[] = {
-    {"local", set_prefix, IN_ASSOCIATION(local), 0, 0, PREFIX_ALLOWED},
-    {"peer", set_peer, 0, 0, 0, PREFIX_ALLOWED},
-    {"mode", set_mode, 0, 0, 0, "psk"},
-    {"key", set_path, IN_ASSOCIATION(key), 0, UINT32_MAX, "the path of a key file"},
-    {"aead", set_aead, IN_ASSOCIATION(aead), 0, 0, "aes-256-gcm or chacha20-poly1305"},
-    {"protect", set_protect, IN_ASSOCIATION(format), 0, 0, "encrypted, plain or rfc8250"},
-    {"lifetime", set_duration, IN_ASSOCIATION(lifetime_s), 0, LIFETIME_LIMIT_S,
-     "a duration up to 8760h, such as 90s, 15m or 1h, or 0 for no end"},
-    {0},
-};
-
 /* "local, peer, mode" */
-static const char *key_names(const struct key *keys, char out[static WHAT_MAX])
+static const char *key_names(const struct config_key *keys, char out[static WHAT_MAX])
 {
     size_t used = 0;
 
-    for (const struct key *key = keys; key->name != NULL && used < WHAT_MAX; key++)
+    for (const struct config_key *key = keys; key->name != NULL && used < WHAT_MAX; key++)
         used += (size_t)snprintf(out + used, WHAT_MAX - used, "%s%s", key == keys ? "" : ", ",
                                  key->name);
     return out;
@@ -242,15 +88,15 @@ static void complain_prefix(struct load *l, const struct scan_item *item, const 
                  item->key, value);
         break;
     default:
-        complain(l, item->line, "%s = %s: must be %s", item->key, value, PREFIX_ALLOWED);
+        complain(l, item->line, "%s = %s: must be %s", item->key, value, CONFIG_PREFIX_ALLOWED);
     }
 }
 
-static void take_key(struct load *l, const struct scan_item *item, const struct key *keys,
+static void take_key(struct load *l, const struct scan_item *item, const struct config_key *keys,
                      void *target)
 {
     char name[WHAT_MAX];
-    const struct key *key = keys;
+    const struct config_key *key = keys;
 
     while (key->name != NULL && strcmp(key->name, item->key) != 0)
         key++;
@@ -261,9 +107,9 @@ static void take_key(struct load *l, const struct scan_item *item, const struct 
     }
     snprintf(name, sizeof name, "%s:%s", item->section, item->key);
     const char *value = iniparser_getstring(l->values, name, "");
-    if (key->set(l, key, value, (char *)target + key->offset))
+    if (key->set(l->file, key, value, (char *)target + key->offset))
         return;
-    if (key->set == set_prefix || key->set == set_peer)
+    if (strcmp(key->allowed, CONFIG_PREFIX_ALLOWED) == 0)
         complain_prefix(l, item, value);
     else
         complain(l, item->line, "%s = %s: must be %s", item->key, value, key->allowed);
@@ -319,11 +165,11 @@ static struct config_association *add_association(struct load *l, const struct s
 static void take_section(struct load *l, const struct scan_item *head, size_t items)
 {
     const char *name = association_name(head->section);
-    const struct key *keys = agent_keys;
+    const struct config_key *keys = config_agent_keys;
     void *target = l->config;
 
     if (name != NULL) {
-        keys = association_keys;
+        keys = config_association_keys;
         target = add_association(l, head, name);
     } else if (strcmp(head->section, AGENT_SECTION) != 0) {
         complain(l, head->line, "[%s]: unknown section; allowed are [agent] and [association NAME]",
@@ -418,7 +264,7 @@ static void check_association(struct load *l, size_t at)
 
     if (!a->has_peer)
         complain(l, a->line, "[association %s]: peer is missing; it must be %s", a->name,
-                 PREFIX_ALLOWED);
+                 CONFIG_PREFIX_ALLOWED);
     if (a->key == NULL && a->format == PDM_FORMAT_ENCRYPTED)
         complain(l, a->line, "[association %s]: key is missing; make one with: pdmctl keygen FILE",
                  a->name);
@@ -447,10 +293,10 @@ static void set_agent_defaults(struct load *l)
                                                     .share = PDM_SHARE_DEFAULT,
                                                     .max_flows = PDM_FLOWS_DEFAULT,
                                                     .flow_idle_s = PDM_FLOW_IDLE_DEFAULT_S};
-    config->max_slots = MAX_SLOTS_DEFAULT;
-    config->max_ledger = MAX_LEDGER_DEFAULT;
-    config->requests_per_client = REQUESTS_DEFAULT;
-    config->flows_per_client = FLOWS_PER_CLIENT_DEFAULT;
+    config->max_slots = CONFIG_SLOTS_DEFAULT;
+    config->max_ledger = CONFIG_LEDGER_DEFAULT;
+    config->requests_per_client = CONFIG_REQUESTS_DEFAULT;
+    config->flows_per_client = CONFIG_FLOWS_DEFAULT;
     /* The XDG Base Directory Specification: a path that is not absolute is to be ignored. */
     if (runtime != NULL && runtime[0] == '/')
         failed = asprintf(&config->socket, "%s/pdmv2/agent.sock", runtime) < 0;

@@ -97,6 +97,19 @@
 #define PDM_RECEIVE_BATCH 32
 #define PDM_RECEIVE_BATCH_CONTROL 512
 
+/* The configuration: what its keys may say, and what they say if they are not there. */
+#define CONFIG_OPTION_TYPE_MIN 2 /* 0 and 1 are Pad1 and PadN (RFC 8200 section 4.2) */
+#define CONFIG_OPTION_TYPE_MAX 255
+#define CONFIG_SLOTS_DEFAULT 16384
+#define CONFIG_LEDGER_DEFAULT 65536
+#define CONFIG_LEDGER_MAX (16 * 1024 * 1024)
+#define CONFIG_REQUESTS_DEFAULT 2000
+#define CONFIG_REQUESTS_MAX 1000000
+#define CONFIG_FLOWS_DEFAULT 8192
+#define CONFIG_FLOW_IDLE_MAX_S (24 * 3600)
+#define CONFIG_LIFETIME_MAX_S (365 * 24 * 3600)
+#define CONFIG_SHARE_MAX 100
+
 /* The agent: clients. */
 #define AGENT_CONNECTIONS_MAX 64 /* accepted and not yet answered */
 #define AGENT_BACKLOG 128
