@@ -130,6 +130,15 @@ static struct pdm_flow_entry *find_unconnected(int fd, struct pdm_descriptor *d,
     return e;
 }
 
+/* Of the program's own header with an option of FORMAT in it; 0 if none can go into it. */
+static size_t length_with(const struct own_header *own, enum pdm_format format)
+{
+    const uint8_t option[PDM_OPTION_MAX] = {pdm_policy_settings().option_type};
+    uint8_t header[PDM_MERGED_MAX];
+
+    return make_header(own, format, option, header);
+}
+
 /*
  * Whether a datagram with an option goes in one packet. Where fragments are forbidden the kernel
  * counts the header twice, and a refusal would leave an error in the socket's queue. Asked before
@@ -137,10 +146,8 @@ static struct pdm_flow_entry *find_unconnected(int fd, struct pdm_descriptor *d,
  */
 static bool fits(const struct pdm_flow_entry *e, const struct own_header *own, size_t payload)
 {
-    const uint8_t option[PDM_OPTION_MAX] = {pdm_policy_settings().option_type};
-    uint8_t header[PDM_MERGED_MAX];
-    size_t len = own->any ? make_header(own, e->flow.format, option, header)
-                          : pdm_formats[e->flow.format].header_len;
+    size_t len =
+        own->any ? length_with(own, e->flow.format) : pdm_formats[e->flow.format].header_len;
     size_t more = IPV6_UDP_HEADERS + 2 * len;
 
     return len != 0 && e->mtu > more && payload <= e->mtu - more;
