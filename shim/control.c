@@ -6,12 +6,7 @@
 #include <string.h>
 
 #include "shim/descriptor.h"
-
-#ifndef SO_TIMESTAMPNS_NEW
-#define SO_TIMESTAMP_NEW 63
-#define SO_TIMESTAMPNS_NEW 64
-#define SO_TIMESTAMPING_NEW 65
-#endif
+#include "shim/options.h"
 
 /* Steps through control messages as the kernel does (CMSG_OK); stops at what is malformed. */
 struct walk {

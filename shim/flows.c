@@ -373,8 +373,3 @@ uint32_t pdm_flow_index(const struct pdm_flow_entry *e)
 {
     return (uint32_t)(e - arena.flows);
 }
-
-size_t pdm_flow_bytes(void)
-{
-    return sizeof(struct pdm_flow_entry) + 2 * sizeof(uint64_t) + sizeof(uint32_t);
-}

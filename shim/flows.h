@@ -60,7 +60,5 @@ void pdm_flow_leave(uint64_t reference);
 
 /* Its place in the table. */
 uint32_t pdm_flow_index(const struct pdm_flow_entry *e);
-/* Octets that one flow takes. */
-size_t pdm_flow_bytes(void);
 
 #endif

@@ -16,12 +16,6 @@
 #include "shim/real.h"
 #include "shim/sys.h"
 
-#ifndef SO_TIMESTAMP_NEW
-#define SO_TIMESTAMP_NEW 63
-#define SO_TIMESTAMPNS_NEW 64
-#define SO_TIMESTAMPING_NEW 65
-#endif
-
 #define SEND_STAMPS                                                                                \
     (SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_TX_SCHED |     \
      SOF_TIMESTAMPING_TX_ACK)

@@ -13,6 +13,13 @@
 
 #include "shim/descriptor.h"
 
+/* Newer than some C libraries know. */
+#ifndef SO_TIMESTAMP_NEW
+#define SO_TIMESTAMP_NEW 63
+#define SO_TIMESTAMPNS_NEW 64
+#define SO_TIMESTAMPING_NEW 65
+#endif
+
 /* Extension headers that a program attaches to all it sends (RFC 3542 section 4). */
 struct pdm_sticky_option {
     int name;
