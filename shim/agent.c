@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The requests of a flow. */
-#include "core/limits.h"
 #include "shim/agent.h"
 
 #include <sodium.h>
 #include <string.h>
 
+#include "core/limits.h"
 #include "core/message.h"
 #include "shim/effort.h"
 #include "shim/exchange.h"

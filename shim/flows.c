@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The live flows of this process. */
-#include "core/limits.h"
 #include "shim/flows.h"
 
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "core/limits.h"
 #include "shim/agent.h"
 #include "shim/mapping.h"
 #include "shim/process.h"

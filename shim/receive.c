@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The receiving side of the data path. */
-#include "core/limits.h"
 #include "shim/receive.h"
 
 #include <errno.h>
@@ -8,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "core/limits.h"
 #include "shim/agent.h"
 #include "shim/mapping.h"
 #include "shim/control.h"

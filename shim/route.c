@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Source addresses of sends that name none. */
-#include "core/limits.h"
 #include "shim/route.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/limits.h"
 #include "shim/effort.h"
 #include "shim/sys.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The sending side of the data path. */
-#include "core/limits.h"
 #include "shim/send.h"
 
 #include <errno.h>
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "core/limits.h"
 #include "shim/agent.h"
 #include "shim/mapping.h"
 #include "shim/control.h"
