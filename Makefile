@@ -7,6 +7,7 @@
 
 VERSION = 0.1.0
 BUILD  ?= build
+LIBDIR ?= /usr/local/lib
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -18,7 +19,7 @@ WARN      = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pr
 HARDEN   ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 SANITIZE ?=
 DEFS     ?=
-CFLAGS   += -std=c11 -D_GNU_SOURCE -DPDM_RELEASE='"$(VERSION)"' $(OPT) -g $(WARN) $(HARDEN) $(SANITIZE) $(DEFS) \
+CFLAGS   += -std=c11 -D_GNU_SOURCE -DPDM_RELEASE='"$(VERSION)"' -DPDM_LIBDIR='"$(LIBDIR)"' $(OPT) -g $(WARN) $(HARDEN) $(SANITIZE) $(DEFS) \
             -fPIC -fvisibility=hidden -I. -MMD -MP
 LDFLAGS  += -Wl,-z,relro,-z,now,-z,defs $(SANITIZE)
 ifneq ($(SANITIZE),)
@@ -35,12 +36,13 @@ CORE  = $(call objects,core/*.c)
 CONF  = $(call objects,conf/*.c)
 SHIM  = $(call objects,shim/*.c)
 AGENT = $(call objects,keyagent/*.c)
-PING  = $(call objects,$(filter-out cli/pdmctl% cli/agent_client.c,$(wildcard cli/*.c)))
+PING  = $(call objects,$(filter-out cli/pdmctl% cli/pdmrun% cli/agent_client.c,$(wildcard cli/*.c)))
 CTL   = $(call objects,cli/agent_client.c cli/json.c cli/output.c $(wildcard cli/pdmctl*.c))
+RUN   = $(call objects,cli/agent_client.c cli/output.c $(wildcard cli/pdmrun*.c))
 UNIT  = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 APPS  = $(patsubst tests/apps/%.c,$(BUILD)/tests/apps/%,$(wildcard tests/apps/*.c)) $(BUILD)/tests/net/linksim
 
-BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmping $(BUILD)/pdmctl
+BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmping $(BUILD)/pdmctl $(BUILD)/pdmrun
 
 all: $(BINARIES)
 apps: $(APPS)
@@ -73,12 +75,18 @@ $(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -lsodium -o $@
 
+$(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -lcap -o $@
+
 # Tests.
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(AGENT)) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_core -lsodium -lm -o $@
 
 $(BUILD)/tests/unit/test_control: $(BUILD)/shim/control.o
+$(BUILD)/tests/unit/test_echo: $(BUILD)/shim/echo.o
+$(BUILD)/tests/unit/test_pdmrun: $(call objects,cli/pdmrun_elf.c cli/pdmrun_environment.c cli/pdmrun_options.c cli/pdmrun_script.c)
 
 # Those of pdmping link its parts, without the library.
 $(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/pdmping.o %/pdmping_run.o,$(PING)) $(BUILD)/libpdmcore.a

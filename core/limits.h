@@ -40,6 +40,10 @@
 #define PDM_FLOWS_MAX 131072   /* most that may be configured */
 #define PDM_SLOTS_MAX 131072   /* flows of all processes of one agent */
 
+/* Streams: an option at most once per this; answers still owed are forgiven after a quiet. */
+#define PDM_STREAM_INTERVAL_NS (10 * PDM_NSEC_PER_MSEC)
+#define PDM_STREAM_QUIET_NS (1 * PDM_NSEC_PER_SEC)
+
 /* Search for an unknown Kri. */
 #define PDM_SEARCH_GENERATIONS 4 /* latest generations tried first; below them is replay */
 #define PDM_SEARCH_COUNTERS 64   /* counters tried above the tuple's last */
@@ -77,6 +81,21 @@
 #define PDM_NO_ATTACH_NS (1 * PDM_NSEC_PER_SEC)
 #define PDM_STAMPING_NS (50 * PDM_NSEC_PER_MSEC)
 
+/*
+ * Options that seem to get lost on the path: none for this, doubling. Of datagrams, so many and for
+ * so long without one that is named.
+ */
+#define PDM_SUSPECT_PAUSE_NS (4 * PDM_NSEC_PER_SEC)
+#define PDM_SUSPECT_PAUSE_MAX_NS (3600 * PDM_NSEC_PER_SEC)
+#define PDM_SUSPECT_OPTIONS 8
+#define PDM_SUSPECT_NS (1 * PDM_NSEC_PER_SEC)
+
+/* TCP: octets of what the kernel says of a packet's options, parts of a message that is split, and
+ * how long after an option from a client none is awaited. */
+#define PDM_STREAM_CONTROL 512
+#define PDM_STREAM_PARTS 16
+#define PDM_STREAM_LOOK_NS (5 * PDM_NSEC_PER_MSEC)
+
 /* The shim: what it keeps. */
 #define PDM_FLOW_PROBES 64                       /* buckets looked at for one tuple */
 #define PDM_FLOW_CANDIDATES 16                   /* flows looked at to find an idle one */
@@ -85,6 +104,7 @@
 #define PDM_FLOWS_SMALL 64                       /* where the program's memory is limited */
 #define PDM_ROUTES 256                           /* source addresses */
 #define PDM_ROUTE_KEPT_NS (1 * PDM_NSEC_PER_SEC)
+#define PDM_ECHOES 256 /* ICMPv6 echo requests whose replies are awaited */
 
 /* The shim: octets of control on the stack, which may be a signal handler's. */
 #define PDM_CONTROL_OWN_MAX 512 /* of the program, that ours is added to */
@@ -109,6 +129,12 @@
 #define CONFIG_FLOW_IDLE_MAX_S (24 * 3600)
 #define CONFIG_LIFETIME_MAX_S (365 * 24 * 3600)
 #define CONFIG_SHARE_MAX 100
+
+/* pdmrun: scripts interpreted by scripts, and the part of their first lines that counts, as the
+ * kernel has it (fs/exec.c, whose comment says 4 and whose loop does 5). */
+#define PDM_SCRIPT_LEVELS 5
+#define PDM_SCRIPT_LINE 256
+#define PDM_REASON_MAX 512 /* octets of why a library cannot be loaded */
 
 /* The agent: clients. */
 #define AGENT_CONNECTIONS_MAX 64 /* accepted and not yet answered */
@@ -144,6 +170,35 @@
 #define AGENT_SEARCH_KNOWN_RATE 500    /* searches a second for a peer's known tuples */
 #define AGENT_SEARCH_NEW_RATE 200      /* for a known peer's new tuples */
 #define AGENT_SEARCH_STRANGER_RATE 100 /* for all peers never heard of together */
+
+/* The agent: what is known of paths. */
+#define AGENT_PATHS_MAX 16384 /* (local address, peer address) */
+#define AGENT_PATH_LOOKS 64   /* at paths, to find one without flows that makes room */
+#define AGENT_PATH_JITTER 4   /* times until the next probing differ by up to a quarter */
+/* Until a path that carries is probed again; one that does not, and then doubling. */
+#define AGENT_PATH_KEPT_NS (600 * PDM_NSEC_PER_SEC)
+#define AGENT_PATH_PAUSE_NS (60 * PDM_NSEC_PER_SEC)
+#define AGENT_PATH_PAUSE_MAX_NS (3600 * PDM_NSEC_PER_SEC)
+/* Until flows are heeded again whose suspicion a probing did not confirm, doubling. */
+#define AGENT_PATH_SUSPECT_NS (10 * PDM_NSEC_PER_SEC)
+/* Probings in a row that fail before a path counts as one that does not carry; and so many, so far
+ * apart, if it counts as one that does. */
+#define AGENT_PATH_CONFIRM 2
+#define AGENT_PATH_CONFIRM_WORSE 3
+#define AGENT_PATH_CONFIRM_NS (5 * PDM_NSEC_PER_SEC)
+
+/* The agent: probings of paths. */
+#define AGENT_PROBINGS 64          /* under way at a time */
+#define AGENT_PROBE_ROUNDS 3       /* of two echoes, one with an option and one without */
+#define AGENT_PROBE_ENOUGH 2       /* answers of each kind */
+#define AGENT_PROBE_RATE 50        /* echoes a second */
+#define AGENT_PROBE_REPLIES 64     /* read before others get their turn */
+#define AGENT_PROBE_PAUSE_US 10000 /* between looks at what is to be sent or has timed out */
+#define AGENT_PROBE_ROUND_NS (20 * PDM_NSEC_PER_MSEC) /* from the first round to the second */
+/* An answer may take 4 times as long as another did: at least the second of these, and at most the
+ * first, which is waited for if there was none. */
+#define AGENT_PROBE_TIMEOUT_NS (1 * PDM_NSEC_PER_SEC)
+#define AGENT_PROBE_TIMEOUT_MIN_NS (200 * PDM_NSEC_PER_MSEC)
 
 /* The agent: log. */
 #define AGENT_LOG_LINE 1024

@@ -11,7 +11,7 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 
 CODE=(core conf shim keyagent cli)
-DEFINES=(-D_GNU_SOURCE '-DPDM_RELEASE="lint"')
+DEFINES=(-D_GNU_SOURCE '-DPDM_RELEASE="lint"' '-DPDM_LIBDIR="lint"')
 LIBRARY=$BUILD/libpdmv2.so
 CORE_LIBRARY=$BUILD/libpdmcore.a
 MAP=shim/libpdmv2.map
@@ -95,7 +95,7 @@ include_rule() {
     conf) echo '"core/ "conf/ <iniparser/ <sodium.h>' ;;
     shim) echo '"core/ "shim/ <sodium.h>' ;;
     keyagent) echo '"core/ "conf/ "keyagent/ <event2/ <sodium.h>' ;;
-    cli) echo '"core/ "conf/ "cli/ "shim/pdmv2.h" <sodium.h>' ;;
+    cli) echo '"core/ "conf/ "cli/ "shim/pdmv2.h" <sodium.h> <sys/capability.h>' ;;
     esac
 }
 # The core has no sockets, files, clocks, allocation, errno or logging: so neither their headers.

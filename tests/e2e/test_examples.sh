@@ -136,7 +136,7 @@ options_in() {
 
 # The same from mdoc: Fl letters, Fl Fl word, and Fl a | b.
 options_in_mdoc() {
-    sed -E 's/Fl \| /Fl /g; s/Fl ([A-Za-z]+) \| ([A-Za-z]+)/Fl \1 Fl \2/; s/Fl Fl ([a-z]+)/ --\1 /g
+    sed -E 's/Fl \| /Fl /g; s/Fl ([A-Za-z]+) \| ([A-Za-z]+)/Fl \1 Fl \2/; s/Fl Fl ([a-z-]+)/ --\1 /g
         s/Fl ([A-Za-z]+)/ -\1 /g' | options_in
 }
 
@@ -188,6 +188,7 @@ c_example() {
 chmod 755 "$WORK"
 check "pdmping(1): options" options_agree pdmping man/pdmping.1
 check "pdmctl(1): options" options_agree pdmctl man/pdmctl.1
+check "pdmrun(1): options" options_agree pdmrun man/pdmrun.1
 check "pdmkeyagent(8): options" options_agree pdmkeyagent man/pdmkeyagent.8
 check "pdmv2.conf(5): keys of [agent]" keys_agree agent 'The section'
 check "pdmv2.conf(5): keys of [association]" keys_agree 'association x' 'The sections'
