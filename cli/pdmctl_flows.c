@@ -9,8 +9,8 @@
 #include "cli/pdmctl_table.h"
 
 static const char *const headings[] = {
-    "LOCAL",   "PEER",  "PROTO", "PROTECT", ">PID",  ">IDLE",  ">NET/ms", ">NET#",
-    ">SRV/ms", ">SRV#", ">SENT", ">RECV",   ">LOST", ">REORD", ">DUP",    ">AUTHFAIL",
+    "LOCAL", "PEER",  "PROTO", "PROTECT", ">PID",   ">IDLE", ">NET/ms",   ">NET#", ">SRV/ms",
+    ">SRV#", ">SENT", ">RECV", ">LOST",   ">REORD", ">DUP",  ">AUTHFAIL", "PATH",
 };
 
 enum { COLUMNS = sizeof(headings) / sizeof(headings[0]) };
@@ -24,7 +24,7 @@ struct delay {
 struct flow {
     struct pdm_flow_record record;
     struct pdm_tuple tuple;
-    struct delay network, server;
+    struct delay network, server, total;
     uint64_t counter[PDM_COUNTER_COUNT];
 };
 
@@ -41,6 +41,8 @@ static bool read_flow(struct pdm_reader *body, struct flow *f)
                        (int64_t)r->network_max, (int64_t)r->network_sum};
     f->server = (struct delay){r->server_samples, (int64_t)r->server_last, (int64_t)r->server_min,
                                (int64_t)r->server_max, (int64_t)r->server_sum};
+    f->total = (struct delay){r->total_samples, (int64_t)r->total_last, (int64_t)r->total_min,
+                              (int64_t)r->total_max, (int64_t)r->total_sum};
     for (size_t i = 0; i < PDM_COUNTER_COUNT; i++)
         f->counter[i] = pdm_read_u64(&counters);
     return !body->bad;
@@ -83,6 +85,7 @@ static bool flow_row(struct pdm_reader *body, void *context)
     add_delay(table, &f.server);
     for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
         table_add(table, "%" PRIu64, f.counter[shown[i]]);
+    table_add(table, "%s", format_path(f.record.path));
     return true;
 }
 
@@ -123,6 +126,7 @@ static bool flow_line(struct pdm_reader *body, void *context)
     json_string(&j, "protocol", format_protocol(text, f.tuple.proto));
     json_unsigned(&j, "association", f.record.association);
     json_string(&j, "protect", format_protect(f.record.format));
+    json_string(&j, "path", format_path(f.record.path));
     json_unsigned(&j, "pid", f.record.pid);
     json_unsigned(&j, "age_ms", f.record.age_ms);
     json_unsigned(&j, "idle_ms", f.record.idle_ms);
@@ -130,6 +134,7 @@ static bool flow_line(struct pdm_reader *body, void *context)
     json_unsigned(&j, "peer_kri", f.record.peer_kri);
     put_delay(&j, "network_delay", &f.network);
     put_delay(&j, "server_delay", &f.server);
+    put_delay(&j, "total_delay", &f.total);
     for (size_t i = 0; i < PDM_COUNTER_COUNT; i++)
         json_unsigned(&j, counter_names[i], f.counter[i]);
     json_close(&j);

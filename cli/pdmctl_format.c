@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "core/metrics.h"
 #include "core/option.h"
 
 enum {
@@ -92,4 +93,16 @@ char *format_name(char out[static PDM_NAME_MAX], const uint8_t name[static PDM_N
 const char *format_protect(uint8_t format)
 {
     return format < PDM_FORMATS ? pdm_formats[format].name : "?";
+}
+
+const char *format_path(uint8_t path)
+{
+    static const char *const names[PDM_PATHS] = {
+        [PDM_PATH_UNKNOWN] = "probing",
+        [PDM_PATH_CARRIES] = "carries",
+        [PDM_PATH_DROPS] = "drops",
+        [PDM_PATH_UNPROBED] = "unprobed",
+    };
+
+    return path < PDM_PATHS ? names[path] : "?";
 }

@@ -23,5 +23,7 @@ char *format_protocol(char out[static FORMAT_MAX], uint8_t protocol);
 char *format_name(char out[static PDM_NAME_MAX], const uint8_t name[static PDM_NAME_MAX]);
 /* What an association attaches: "encrypted", "plain", "rfc8250", or "?". */
 const char *format_protect(uint8_t format);
+/* What the agent knows of a path: "probing", "carries", "drops", "unprobed", or "?". */
+const char *format_path(uint8_t path);
 
 #endif

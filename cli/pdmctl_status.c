@@ -94,6 +94,10 @@ static void agent_text(const char *path, const struct pdm_status_reply *s)
            s->ledger_max, s->leases);
     printf("requests  %" PRIu64 ", %" PRIu64 " refused\n", s->requests, s->refused);
     printf("searches  %" PRIu64 ", %" PRIu64 " found\n", s->searches, s->searches_found);
+    printf("paths     %u known, %" PRIu64 " probes sent\n", s->paths, s->probes);
+    if (s->host_drops)
+        printf("warning   this host drops packets with options (net.ipv6.max_dst_opts_number, "
+               "_length)\n");
     printf("packets   %u global, %u link-local (Global Pointers)\n\n", s->global_pointer_global,
            s->global_pointer_link_local);
 }
@@ -118,6 +122,9 @@ static void agent_line(const char *path, const struct pdm_status_reply *s)
     json_unsigned(&j, "leases", s->leases);
     json_unsigned(&j, "searches", s->searches);
     json_unsigned(&j, "searches_found", s->searches_found);
+    json_unsigned(&j, "paths", s->paths);
+    json_unsigned(&j, "probes", s->probes);
+    json_bool(&j, "host_drops_options", s->host_drops != 0);
     json_unsigned(&j, "global_pointer_link_local", s->global_pointer_link_local);
     json_unsigned(&j, "global_pointer_global", s->global_pointer_global);
     json_close(&j);

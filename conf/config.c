@@ -156,7 +156,8 @@ static struct config_association *add_association(struct load *l, const struct s
     *a = (struct config_association){.line = head->line,
                                      .format = PDM_FORMAT_ENCRYPTED,
                                      .aead = PDM_AEAD_AES256GCM,
-                                     .lifetime_s = PDM_LIFETIME_DEFAULT_S};
+                                     .lifetime_s = PDM_LIFETIME_DEFAULT_S,
+                                     .path = CONFIG_PATH_PROBE};
     snprintf(a->name, sizeof a->name, "%s", name);
     return a;
 }

@@ -16,6 +16,9 @@
 #define CONFIG_FILE_MAX ((size_t)1024 * 1024) /* octets */
 #define CONFIG_COMPLAINTS_MAX 32              /* of one file; more are not shown */
 
+/* Whether options go to a peer only if a probe has shown that the path carries them. */
+enum config_path { CONFIG_PATH_PROBE, CONFIG_PATH_TRUST, CONFIG_PATHS };
+
 struct config_association {
     char name[PDM_NAME_MAX];
     unsigned line; /* of its head */
@@ -26,6 +29,7 @@ struct config_association {
     uint16_t aead;
     char *key;           /* path of the key file, or NULL */
     uint32_t lifetime_s; /* 0: unlimited */
+    uint8_t path;        /* enum config_path */
 };
 
 struct config {

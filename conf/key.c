@@ -109,6 +109,23 @@ static bool set_protect(const char *file, const struct config_key *key, const ch
     return false;
 }
 
+static bool set_path_policy(const char *file, const struct config_key *key, const char *text,
+                            void *target)
+{
+    static const char *const names[CONFIG_PATHS] = {"probe", "trust"};
+    uint8_t *path = target;
+
+    (void)file;
+    (void)key;
+    for (uint8_t i = 0; i < CONFIG_PATHS; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *path = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 #define IN_CONFIG(member) offsetof(struct config, member)
 #define IN_ASSOCIATION(member) offsetof(struct config_association, member)
 #define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -145,5 +162,6 @@ const struct config_key config_association_keys[] = {
     {"protect", set_protect, IN_ASSOCIATION(format), 0, 0, "encrypted, plain or rfc8250"},
     {"lifetime", set_duration, IN_ASSOCIATION(lifetime_s), 0, CONFIG_LIFETIME_MAX_S,
      "a duration up to 8760h, such as 90s, 15m or 1h, or 0 for no end"},
+    {"path", set_path_policy, IN_ASSOCIATION(path), 0, 0, "probe or trust"},
     {0},
 };

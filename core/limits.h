@@ -82,10 +82,12 @@
 #define PDM_STAMPING_NS (50 * PDM_NSEC_PER_MSEC)
 
 /*
- * Options that seem to get lost on the path: none for this, doubling. Of datagrams, so many and for
- * so long without one that is named.
+ * Options that seem to get lost on the path: none for this, within which a probe has begun; and for
+ * so many times longer if they seem to again. Of datagrams, so many and for so long without one
+ * that is named.
  */
-#define PDM_SUSPECT_PAUSE_NS (4 * PDM_NSEC_PER_SEC)
+#define PDM_SUSPECT_PAUSE_NS (200 * PDM_NSEC_PER_MSEC)
+#define PDM_SUSPECT_PAUSE_FACTOR 8
 #define PDM_SUSPECT_PAUSE_MAX_NS (3600 * PDM_NSEC_PER_SEC)
 #define PDM_SUSPECT_OPTIONS 8
 #define PDM_SUSPECT_NS (1 * PDM_NSEC_PER_SEC)
@@ -104,7 +106,8 @@
 #define PDM_FLOWS_SMALL 64                       /* where the program's memory is limited */
 #define PDM_ROUTES 256                           /* source addresses */
 #define PDM_ROUTE_KEPT_NS (1 * PDM_NSEC_PER_SEC)
-#define PDM_ECHOES 256 /* ICMPv6 echo requests whose replies are awaited */
+#define PDM_STATS_TRIES 16 /* to read figures of one moment */
+#define PDM_ECHOES 256     /* ICMPv6 echo requests whose replies are awaited */
 
 /* The shim: octets of control on the stack, which may be a signal handler's. */
 #define PDM_CONTROL_OWN_MAX 512 /* of the program, that ours is added to */

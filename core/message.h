@@ -29,7 +29,8 @@ enum pdm_message_type {
     PDM_SEARCH,    /* the Kri that opens an option */
     PDM_STATUS,    /* the agent itself */
     PDM_ASSOCIATIONS, /* a page of associations */
-    PDM_FLOWS         /* a page of live flows */
+    PDM_FLOWS,        /* a page of live flows */
+    PDM_SUSPECT       /* a flow's options seem to get lost on the path; no reply */
 };
 
 enum pdm_status {
@@ -89,6 +90,12 @@ enum pdm_status {
     N(uint64_t, unused_first)                                                                      \
     N(uint32_t, unused_count)
 
+#define PDM_BODY_SUSPECT_REQUEST(N, B)                                                             \
+    B(tuple, PDM_TUPLE_LEN)                                                                        \
+    N(uint64_t, instance)                                                                          \
+    N(uint32_t, slot)                                                                              \
+    N(uint64_t, owner)
+
 #define PDM_BODY_SEARCH_REQUEST(N, B)                                                              \
     B(tuple, PDM_TUPLE_LEN) /* as the peer sends */                                                \
     N(uint64_t, instance)                                                                          \
@@ -115,6 +122,9 @@ enum pdm_status {
     N(uint64_t, leases)                                                                            \
     N(uint64_t, searches)                                                                          \
     N(uint64_t, searches_found)                                                                    \
+    N(uint32_t, paths)                                                                             \
+    N(uint64_t, probes)                                                                            \
+    N(uint8_t, host_drops) /* packets with options, by its own settings */                         \
     N(uint32_t, global_pointer_link_local)                                                         \
     N(uint32_t, global_pointer_global)
 
@@ -160,6 +170,12 @@ enum pdm_status {
     N(uint64_t, server_min)                                                                        \
     N(uint64_t, server_max)                                                                        \
     N(uint64_t, server_sum)                                                                        \
+    N(uint64_t, total_samples)                                                                     \
+    N(uint64_t, total_last)                                                                        \
+    N(uint64_t, total_min)                                                                         \
+    N(uint64_t, total_max)                                                                         \
+    N(uint64_t, total_sum)                                                                         \
+    N(uint8_t, path) /* enum pdm_path */                                                           \
     B(counters, 8 * PDM_COUNTER_COUNT) /* 64 bits each, in the order of PDM_COUNTERS */
 /* clang-format on */
 
@@ -171,6 +187,7 @@ enum pdm_status {
     X(renew_request, PDM_BODY_RENEW_REQUEST)                                                       \
     X(renew_reply, PDM_BODY_RENEW_REPLY)                                                           \
     X(close_request, PDM_BODY_CLOSE_REQUEST)                                                       \
+    X(suspect_request, PDM_BODY_SUSPECT_REQUEST)                                                   \
     X(search_request, PDM_BODY_SEARCH_REQUEST)                                                     \
     X(search_reply, PDM_BODY_SEARCH_REPLY)                                                         \
     X(status_reply, PDM_BODY_STATUS_REPLY)                                                         \

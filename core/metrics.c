@@ -2,20 +2,23 @@
 /* Delays of a flow, kept so that they can be read while they are written. */
 #include "core/metrics.h"
 
+/* Released and acquired one by one: who sees any of an addition sees that it has begun. */
 static void put(_Atomic int64_t *where, int64_t value)
 {
-    atomic_store_explicit(where, value, memory_order_relaxed);
+    atomic_store_explicit(where, value, memory_order_release);
 }
 
 static int64_t get(const _Atomic int64_t *where)
 {
-    return atomic_load_explicit(where, memory_order_relaxed);
+    return atomic_load_explicit(where, memory_order_acquire);
 }
 
 void pdm_delay_add(struct pdm_delay *delay, int64_t ns)
 {
-    bool first = atomic_load_explicit(&delay->samples, memory_order_relaxed) == 0;
+    uint64_t samples = atomic_load_explicit(&delay->samples, memory_order_relaxed);
+    bool first = samples == 0;
 
+    atomic_store_explicit(&delay->begun, samples + 1, memory_order_relaxed);
     put(&delay->last, ns);
     if (first || ns < get(&delay->min))
         put(&delay->min, ns);
@@ -23,5 +26,15 @@ void pdm_delay_add(struct pdm_delay *delay, int64_t ns)
         put(&delay->max, ns);
     /* Unsigned, because another process of the agent may have put anything here. */
     put(&delay->sum, (int64_t)((uint64_t)get(&delay->sum) + (uint64_t)ns));
-    pdm_count(&delay->samples, 1);
+    atomic_store_explicit(&delay->samples, samples + 1, memory_order_release);
+}
+
+bool pdm_delay_read(const struct pdm_delay *delay, struct pdm_delay_seen *seen)
+{
+    seen->samples = atomic_load_explicit(&delay->samples, memory_order_acquire);
+    seen->last = get(&delay->last);
+    seen->min = get(&delay->min);
+    seen->max = get(&delay->max);
+    seen->sum = get(&delay->sum);
+    return atomic_load_explicit(&delay->begun, memory_order_relaxed) == seen->samples;
 }

@@ -2,8 +2,9 @@
 /*
  * What is measured, in memory that the shim writes and the agent reads without any call: the
  * metrics segment, with the Global Pointers (draft-ietf-ippm-encrypted-pdmv2-02 section 6.2) and a
- * slot per flow. One process writes a slot, under its flow's lock; anyone may read. A reader trusts
- * nothing in it: every process of the agent can write all of it.
+ * slot per flow. One process writes a slot, under its flow's lock, but for the path's verdict,
+ * which is the agent's; anyone may read. A reader trusts nothing in it: every process of the agent
+ * can write all of it.
  */
 #ifndef PDM_CORE_METRICS_H
 #define PDM_CORE_METRICS_H
@@ -35,7 +36,8 @@
     X(overlapped, "server delays with more than one own send unanswered")                          \
     X(negative, "network delays below 0: a fault of the peer or of a clock")                       \
     X(imprecise, "network delays finer than DELTATLR's resolution")                                \
-    X(unstamped, "options without a trustworthy receive time")
+    X(unstamped, "options without a trustworthy receive time")                                     \
+    X(withdrawn, "times that options seemed to get lost on the path, so that none were attached")
 
 enum pdm_counter {
 #define PDM_COUNTER_ENUM(name, meaning) PDM_COUNTER_##name,
@@ -44,8 +46,9 @@ enum pdm_counter {
         PDM_COUNTER_COUNT
 };
 
-/* Delays in nanoseconds. */
+/* Delays in nanoseconds. While one is being added, begun is ahead of samples. */
 struct pdm_delay {
+    _Atomic uint64_t begun;
     _Atomic uint64_t samples;
     _Atomic int64_t last;
     _Atomic int64_t min;
@@ -53,13 +56,24 @@ struct pdm_delay {
     _Atomic int64_t sum;
 };
 
+/* Whether the path to a flow's peer carries options: the agent's verdict. */
+enum pdm_path {
+    PDM_PATH_UNKNOWN, /* being probed */
+    PDM_PATH_CARRIES, /* the only one with which options are attached */
+    PDM_PATH_DROPS,
+    PDM_PATH_UNPROBED, /* cannot be told: the agent may not probe, or the peer answers no echo */
+    PDM_PATHS
+};
+
 struct pdm_slot {
     _Alignas(PDM_CACHE_LINE) _Atomic uint64_t owner; /* which opening of a flow writes here */
     _Atomic int64_t active;                          /* CLOCK_MONOTONIC of the last packet */
     _Atomic uint64_t own_kri;
     _Atomic uint64_t peer_kri;
+    _Atomic uint32_t path; /* enum pdm_path; the agent writes it, the shim reads it */
     struct pdm_delay network;
     struct pdm_delay server;
+    struct pdm_delay total; /* from a packet to the one that answers it */
     _Atomic uint64_t counter[PDM_COUNTER_COUNT];
 };
 
@@ -94,5 +108,17 @@ static inline void pdm_count(_Atomic uint64_t *counter, uint64_t by)
 
 /* Adds one delay of NS nanoseconds. One writer. */
 void pdm_delay_add(struct pdm_delay *delay, int64_t ns);
+
+/* The same at one moment. */
+struct pdm_delay_seen {
+    uint64_t samples;
+    int64_t last;
+    int64_t min;
+    int64_t max;
+    int64_t sum;
+};
+
+/* False if one is being added: what was read may be of before and after. */
+bool pdm_delay_read(const struct pdm_delay *delay, struct pdm_delay_seen *seen);
 
 #endif

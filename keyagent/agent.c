@@ -27,12 +27,25 @@ static void show_life(struct agent *agent, int64_t now)
     atomic_store_explicit(&agent->segment.policy->heartbeat, now, memory_order_relaxed);
 }
 
+static void path_changed(void *arg, uint32_t path)
+{
+    struct agent *agent = arg;
+
+    for (uint32_t slot = 0; slot < agent->slots.count; slot++) {
+        const struct slot_record *record = &agent->slots.record[slot];
+
+        if (record->owner != 0 && record->info.path == path)
+            slots_set_verdict(&agent->slots, slot, paths_verdict(&agent->paths, path));
+    }
+}
+
 static bool make_tables(struct agent *agent)
 {
     const struct config *config = &agent->config;
     bool good = ledger_init(&agent->ledger, config->max_ledger, random_number()) &&
                 peers_init(&agent->peers, config->state, random_number()) &&
-                clients_init(&agent->clients, random_number());
+                clients_init(&agent->clients, random_number()) &&
+                paths_init(&agent->paths, random_number(), path_changed, agent);
 
     if (!good)
         log_error("out of memory");
@@ -70,6 +83,7 @@ void agent_free(struct agent *agent)
     segment_free(&agent->segment);
     search_free(&agent->search);
     associations_free(&agent->associations);
+    paths_free(&agent->paths);
     clients_free(&agent->clients);
     peers_free(&agent->peers);
     ledger_free(&agent->ledger);
@@ -92,6 +106,37 @@ static void keep_until_restart(struct config *config, const struct config *befor
     config->max_ledger = before->max_ledger;
 }
 
+void agent_set_path(struct agent *agent, uint32_t slot, const struct association *a)
+{
+    struct slot_info *info = &agent->slots.record[slot].info;
+    uint32_t before = info->path;
+    enum pdm_path verdict = PDM_PATH_CARRIES;
+
+    info->path = PATHS_NONE;
+    if (a->path == CONFIG_PATH_PROBE) {
+        info->path =
+            paths_join(&agent->paths, info->tuple.saddr, info->tuple.daddr, a->format, clock_now());
+        verdict = paths_verdict(&agent->paths, info->path);
+    }
+    paths_leave(&agent->paths, before);
+    slots_set_verdict(&agent->slots, slot, verdict);
+}
+
+/* The terms of some may have changed. */
+static void set_paths(struct agent *agent)
+{
+    for (uint32_t slot = 0; slot < agent->slots.count; slot++) {
+        const struct slot_record *record = &agent->slots.record[slot];
+
+        if (record->owner == 0)
+            continue;
+        const struct association *a =
+            associations_get(&agent->associations, record->info.association);
+        if (a != NULL)
+            agent_set_path(agent, slot, a);
+    }
+}
+
 bool agent_reload(struct agent *agent, struct config *config)
 {
     struct associations loaded;
@@ -111,6 +156,9 @@ bool agent_reload(struct agent *agent, struct config *config)
     agent->config = *config;
     *config = (struct config){0};
     search_reset(&agent->search);
+    agent->suspects_trusted = 0;
+    paths_retry(&agent->paths);
+    set_paths(agent);
     publish(agent);
     return true;
 }
@@ -123,7 +171,10 @@ void agent_void_leases(struct agent *agent)
 
 void agent_end_flow(struct agent *agent, uint32_t slot)
 {
-    clients_flow_ended(&agent->clients, &agent->slots.record[slot].info.client);
+    const struct slot_info *info = &agent->slots.record[slot].info;
+
+    clients_flow_ended(&agent->clients, &info->client);
+    paths_leave(&agent->paths, info->path);
     slots_release(&agent->slots, slot);
 }
 
@@ -158,6 +209,7 @@ void agent_tick(struct agent *agent)
         publish(agent);
     clients_sweep(&agent->clients, now, end_flows_of, agent);
     slots_sweep(&agent->slots, now, idle, end_idle_flow, agent);
+    paths_sweep(&agent->paths, now);
     peers_save(&agent->peers);
     log_flush();
 }

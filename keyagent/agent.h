@@ -10,6 +10,7 @@
 #include "keyagent/association.h"
 #include "keyagent/clients.h"
 #include "keyagent/ledger.h"
+#include "keyagent/path.h"
 #include "keyagent/peers.h"
 #include "keyagent/search.h"
 #include "keyagent/segment.h"
@@ -24,11 +25,13 @@ struct agent {
     struct segment segment;
     struct slots slots;
     struct clients clients;
+    struct paths paths;
     uint64_t instance; /* random: tells this run, with these associations, from others */
     int64_t started;
     uint64_t requests;
     uint64_t refused;
     uint64_t leases;
+    uint64_t suspects_trusted; /* suspicions of paths that the administrator says to trust */
 };
 
 /*
@@ -43,6 +46,11 @@ bool agent_reload(struct agent *agent, struct config *config);
 void agent_tick(struct agent *agent);
 /* The machine may be a copy of another: nothing granted so far may be used any longer. */
 void agent_void_leases(struct agent *agent);
+/*
+ * What is known of the path between TUPLE's addresses decides whether the flow in slot number SLOT
+ * attaches, as A's terms have it; from now on, and when more is known.
+ */
+void agent_set_path(struct agent *agent, uint32_t slot, const struct association *a);
 /* Slot number SLOT, in use, is given back. */
 void agent_end_flow(struct agent *agent, uint32_t slot);
 

@@ -22,6 +22,7 @@ struct association {
     struct pdm_prefix local;
     struct pdm_prefix peer;
     enum pdm_format format;
+    enum config_path path;
     struct pdm_suite suite;
     uint32_t secret; /* in the ledger; encrypted only */
     uint32_t lifetime_s;

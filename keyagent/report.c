@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/limits.h"
+#include "keyagent/host.h"
 
 static uint32_t epoch_of(const struct agent *agent)
 {
@@ -41,6 +42,9 @@ enum pdm_status report_status(struct request *q)
         .leases = agent->leases,
         .searches = agent->search.count,
         .searches_found = agent->search.count_found,
+        .paths = agent->paths.table.used,
+        .probes = agent->paths.sent,
+        .host_drops = !host_takes_options(),
         .global_pointer_link_local = global_pointer(agent, PDM_SADDR_LINK_LOCAL),
         .global_pointer_global = global_pointer(agent, PDM_SADDR_GLOBAL)};
     request_begin(q, &m, PDM_STATUS);
@@ -132,6 +136,7 @@ static void put_flow(const struct request *q, uint32_t slot, struct pdm_writer *
     int64_t active = slots_active(&q->agent->slots, slot, q->now);
     struct pdm_flow_record r = {.association = info->association,
                                 .format = info->format,
+                                .path = (uint8_t)q->agent->slots.record[slot].verdict,
                                 .pid = (uint32_t)info->client.pid,
                                 .age_ms = (uint64_t)((q->now - info->opened) / PDM_NSEC_PER_MSEC),
                                 .idle_ms = (uint64_t)((q->now - active) / PDM_NSEC_PER_MSEC),
@@ -146,7 +151,12 @@ static void put_flow(const struct request *q, uint32_t slot, struct pdm_writer *
                                 .server_last = number(&shared->server.last),
                                 .server_min = number(&shared->server.min),
                                 .server_max = number(&shared->server.max),
-                                .server_sum = number(&shared->server.sum)};
+                                .server_sum = number(&shared->server.sum),
+                                .total_samples = count_of(&shared->total.samples),
+                                .total_last = number(&shared->total.last),
+                                .total_min = number(&shared->total.min),
+                                .total_max = number(&shared->total.max),
+                                .total_sum = number(&shared->total.sum)};
 
     pdm_tuple_bytes(&info->tuple, r.tuple);
     put_counters(shared, &r);

@@ -112,6 +112,7 @@ static enum pdm_status take_slot(struct request *q, const struct association *a,
     }
     struct slot_info info = {.tuple = *tuple,
                              .association = a->number,
+                             .path = PATHS_NONE,
                              .format = (uint8_t)a->format,
                              .client = q->client->id,
                              .start = client_start(q->client, q->now),
@@ -125,6 +126,7 @@ static enum pdm_status take_slot(struct request *q, const struct association *a,
         return PDM_STATUS_QUOTA;
     }
     q->client->flows++;
+    agent_set_path(agent, r->slot, a);
     return PDM_STATUS_OK;
 }
 
@@ -204,6 +206,18 @@ static enum pdm_status renew(struct request *q)
     return PDM_STATUS_OK;
 }
 
+/* The record of the client's own SLOT, opened for TUPLE; or NULL. */
+static const struct slot_record *owned(const struct request *q, uint32_t slot, uint64_t owner,
+                                       const struct pdm_tuple *tuple)
+{
+    const struct slot_record *record = slots_owned(&q->agent->slots, slot, owner);
+
+    if (record == NULL || record->info.client.pid != q->client->id.pid ||
+        !pdm_tuple_equal(&record->info.tuple, tuple))
+        return NULL;
+    return record;
+}
+
 /* There is no reply: what is wrong is left alone. */
 static enum pdm_status close_flow(struct request *q)
 {
@@ -214,9 +228,8 @@ static enum pdm_status close_flow(struct request *q)
     if (!pdm_message_done(q->body))
         return PDM_STATUS_BAD_REQUEST;
     struct pdm_tuple tuple = pdm_tuple_from_bytes(c.tuple);
-    const struct slot_record *record = slots_owned(&agent->slots, c.slot, c.owner);
-    if (record == NULL || record->info.client.pid != q->client->id.pid ||
-        !pdm_tuple_equal(&record->info.tuple, &tuple))
+    const struct slot_record *record = owned(q, c.slot, c.owner, &tuple);
+    if (record == NULL)
         return PDM_STATUS_STALE;
     const struct association *a = associations_get(&agent->associations, record->info.association);
     /* A lease from before the associations changed may be one of another secret. */
@@ -224,6 +237,41 @@ static enum pdm_status close_flow(struct request *q)
         ledger_return(&agent->ledger, a->secret, &tuple, q->client->id.pid, c.unused_first,
                       c.unused_count);
     agent_end_flow(agent, c.slot);
+    return PDM_STATUS_OK;
+}
+
+/* What it is worth is decided there; one flow that is wrong costs its peer's flows little. */
+static void suspect_path(struct request *q, uint32_t slot, const struct association *a)
+{
+    struct agent *agent = q->agent;
+    const struct slot_info *info = &agent->slots.record[slot].info;
+
+    if (a->path == CONFIG_PATH_PROBE)
+        paths_suspect(&agent->paths, info->path, q->now);
+    else if (agent->suspects_trusted++ == 0)
+        log_warning(
+            "association %s: options of a flow of process %d seem to get lost; path = trust "
+            "says that they do not",
+            a->name, (int)info->client.pid);
+}
+
+/* As above: no reply. */
+static enum pdm_status suspect(struct request *q)
+{
+    struct agent *agent = q->agent;
+    struct pdm_suspect_request s;
+
+    pdm_get_suspect_request(q->body, &s);
+    if (!pdm_message_done(q->body))
+        return PDM_STATUS_BAD_REQUEST;
+    struct pdm_tuple tuple = pdm_tuple_from_bytes(s.tuple);
+    const struct slot_record *record = owned(q, s.slot, s.owner, &tuple);
+    if (record == NULL)
+        return PDM_STATUS_STALE;
+    const struct association *a = associations_get(&agent->associations, record->info.association);
+    if (a == NULL)
+        return PDM_STATUS_NOT_NAMED;
+    suspect_path(q, s.slot, a);
     return PDM_STATUS_OK;
 }
 
@@ -268,6 +316,7 @@ static const struct {
     [PDM_STATUS] = {report_status, refuse_status_reply},
     [PDM_ASSOCIATIONS] = {report_associations, refuse_page_reply},
     [PDM_FLOWS] = {report_flows, refuse_page_reply},
+    [PDM_SUSPECT] = {suspect, NULL},
 };
 
 #define HANDLERS (sizeof handlers / sizeof handlers[0])

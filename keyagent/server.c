@@ -14,8 +14,10 @@
 
 #include "keyagent/clock.h"
 #include "keyagent/harden.h"
+#include "keyagent/host.h"
 #include "core/limits.h"
 #include "keyagent/log.h"
+#include "keyagent/probe.h"
 #include "keyagent/requests.h"
 #include "keyagent/watch.h"
 
@@ -34,6 +36,8 @@ enum {
     EVENT_LISTEN_AGAIN,
     EVENT_TICK,
     EVENT_SEARCH,
+    EVENT_PROBE,
+    EVENT_ECHO,
     EVENT_HANGUP,
     EVENT_TERMINATE,
     EVENT_INTERRUPT,
@@ -51,6 +55,7 @@ struct server {
     uint64_t turn;
     struct reply *reply; /* locked memory */
     struct watch watch;
+    struct probe probe;
     int stamping; /* see open_stamping() */
 };
 
@@ -58,6 +63,7 @@ static const struct timeval tick = {.tv_sec = AGENT_TICK_S};
 static const struct timeval silence = {.tv_sec = AGENT_SILENCE_S};
 static const struct timeval accept_pause = {.tv_usec = AGENT_ACCEPT_PAUSE_US};
 static const struct timeval search_pause = {.tv_usec = AGENT_SEARCH_PAUSE_US};
+static const struct timeval probe_pause = {.tv_usec = AGENT_PROBE_PAUSE_US};
 
 /* Connections. */
 
@@ -100,6 +106,21 @@ static void search_goes_on(struct server *s)
         evtimer_add(s->event[EVENT_SEARCH], &search_pause);
 }
 
+/* Sends what probes are due; the rate that paths_next keeps to bounds the loop. */
+static void probe_goes_on(struct server *s)
+{
+    struct paths *paths = &s->agent->paths;
+    struct path_request request;
+
+    if (!paths_busy(paths))
+        return;
+    while (paths_next(paths, clock_now(), &request))
+        if (!probe_send(&s->probe, &request, s->agent->config.settings.option_type))
+            paths_unsent(paths, request.nonce);
+    if (paths_busy(paths) && !evtimer_pending(s->event[EVENT_PROBE], NULL))
+        evtimer_add(s->event[EVENT_PROBE], &probe_pause);
+}
+
 /* True if a request was there: it has been answered. */
 static bool serve(struct server *s, int fd, const struct client_id *who)
 {
@@ -116,6 +137,7 @@ static bool serve(struct server *s, int fd, const struct client_id *who)
         send_reply(s->agent, fd, s->reply);
     sodium_memzero(s->reply->bytes, s->reply->len);
     search_goes_on(s);
+    probe_goes_on(s);
     return true;
 }
 
@@ -220,6 +242,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     agent_tick(s->agent);
+    probe_goes_on(s);
     if (watch_boot_changed(&s->watch)) {
         log_warning("the boot id has changed: all leases are void");
         agent_void_leases(s->agent);
@@ -250,6 +273,42 @@ static void on_search(evutil_socket_t fd, short what, void *arg)
     search_goes_on(s);
 }
 
+static void on_probe(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    probe_goes_on(arg);
+}
+
+static void on_echo(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    uint8_t nonce[PATH_NONCE_LEN];
+    uint8_t from[PDM_ADDR_LEN];
+
+    (void)fd;
+    (void)what;
+    for (int i = 0; i < AGENT_PROBE_REPLIES && probe_receive(&s->probe, nonce, from); i++)
+        paths_answered(&s->agent->paths, nonce, from, clock_now());
+}
+
+/* What keeps options from flowing although the configuration asks for them. */
+static void complain(const struct server *s)
+{
+    const struct associations *set = &s->agent->associations;
+    size_t probed = 0;
+
+    for (size_t i = 0; i < set->count; i++)
+        probed += set->item[i].path == CONFIG_PATH_PROBE;
+    if (probed > 0 && s->probe.fd < 0)
+        log_warning(
+            "paths cannot be probed without CAP_NET_RAW, so no options are attached: setcap "
+            "cap_net_raw+ep the agent, or set path = trust where the network is known to "
+            "carry them");
+    if (set->count > 0)
+        host_complain();
+}
+
 static void tell(void *arg, const char *line)
 {
     (void)arg;
@@ -265,6 +324,7 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
     (void)what;
     if (config_load(s->config_path, &config, tell, NULL) && agent_reload(s->agent, &config)) {
         log_info("%s: reloaded, %zu associations", s->config_path, s->agent->associations.count);
+        complain(s);
         return;
     }
     config_free(&config);
@@ -297,6 +357,14 @@ static int open_stamping(void)
     return fd;
 }
 
+/* Without the right to it the agent does all else. */
+static void open_probe(struct server *s)
+{
+    s->agent->paths.may_probe = probe_open(&s->probe);
+    if (!s->agent->paths.may_probe && errno != EPERM)
+        log_error("no socket for probes: %s", strerror(errno));
+}
+
 static bool add_event(struct server *s, int number, int fd, short what,
                       void (*handler)(evutil_socket_t, short, void *), const struct timeval *when)
 {
@@ -311,6 +379,10 @@ static bool add_events(struct server *s)
            add_event(s, EVENT_LISTEN_AGAIN, -1, 0, on_listen_again, NULL) &&
            add_event(s, EVENT_TICK, -1, EV_PERSIST, on_tick, &tick) &&
            add_event(s, EVENT_SEARCH, -1, 0, on_search, NULL) &&
+           add_event(s, EVENT_PROBE, -1, 0, on_probe, NULL) &&
+           (s->probe.fd < 0 ||
+            (add_event(s, EVENT_ECHO, s->probe.fd, EV_READ | EV_PERSIST, on_echo, NULL) &&
+             event_add(s->event[EVENT_ECHO], NULL) == 0)) &&
            add_event(s, EVENT_HANGUP, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hangup, NULL) &&
            event_add(s->event[EVENT_HANGUP], NULL) == 0 &&
            add_event(s, EVENT_TERMINATE, SIGTERM, EV_SIGNAL | EV_PERSIST, on_end, NULL) &&
@@ -329,6 +401,7 @@ static bool set_up(struct server *s)
     for (size_t i = 0; i < AGENT_CONNECTIONS_MAX; i++)
         s->connection[i] = (struct connection){.server = s, .fd = -1};
     s->stamping = open_stamping();
+    open_probe(s);
     watch_init(&s->watch);
     s->reply = harden_alloc(1, sizeof *s->reply);
     s->base = event_base_new();
@@ -360,6 +433,7 @@ static void tear_down(struct server *s)
     if (s->reply != NULL)
         sodium_free(s->reply);
     watch_free(&s->watch);
+    probe_close(&s->probe);
     if (s->stamping >= 0)
         close(s->stamping);
 }
@@ -371,6 +445,7 @@ bool server_run(struct agent *agent, const struct listener *listener, const char
 
     if (good) {
         log_info("serving %zu associations", agent->associations.count);
+        complain(&s);
         good = event_base_dispatch(s.base) == 0;
         log_info(good ? "ends" : "the event loop failed");
     }

@@ -25,6 +25,7 @@ void slots_free(struct slots *s)
 
 static void clear_delay(struct pdm_delay *delay)
 {
+    atomic_store_explicit(&delay->begun, 0, memory_order_relaxed);
     atomic_store_explicit(&delay->samples, 0, memory_order_relaxed);
     atomic_store_explicit(&delay->last, 0, memory_order_relaxed);
     atomic_store_explicit(&delay->min, 0, memory_order_relaxed);
@@ -39,8 +40,10 @@ static void clear(struct pdm_slot *slot, int64_t now, uint64_t owner)
     atomic_store_explicit(&slot->active, now, memory_order_relaxed);
     atomic_store_explicit(&slot->own_kri, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->peer_kri, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->path, PDM_PATH_UNKNOWN, memory_order_relaxed);
     clear_delay(&slot->network);
     clear_delay(&slot->server);
+    clear_delay(&slot->total);
     for (int i = 0; i < PDM_COUNTER_COUNT; i++)
         atomic_store_explicit(&slot->counter[i], 0, memory_order_relaxed);
     atomic_store_explicit(&slot->owner, owner, memory_order_release);
@@ -66,6 +69,12 @@ void slots_release(struct slots *s, uint32_t slot)
     s->first_free = slot;
     s->used--;
     clear(&s->shared[slot], 0, 0);
+}
+
+void slots_set_verdict(struct slots *s, uint32_t slot, enum pdm_path verdict)
+{
+    s->record[slot].verdict = verdict;
+    atomic_store_explicit(&s->shared[slot].path, verdict, memory_order_relaxed);
 }
 
 const struct slot_record *slots_owned(const struct slots *s, uint32_t slot, uint64_t owner)

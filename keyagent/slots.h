@@ -18,6 +18,7 @@
 struct slot_info {
     struct pdm_tuple tuple;
     uint32_t association; /* its number */
+    uint32_t path;        /* its number, or PATHS_NONE */
     uint8_t format;
     struct client_id client;
     uint64_t start; /* of the process; 0: not known */
@@ -27,6 +28,7 @@ struct slot_info {
 struct slot_record {
     struct slot_info info;
     uint64_t owner; /* what the shim must show; 0: free */
+    enum pdm_path verdict;
     uint32_t next_free;
 };
 
@@ -46,6 +48,8 @@ void slots_free(struct slots *s);
 uint32_t slots_take(struct slots *s, const struct slot_info *info, uint64_t owner);
 /* Gives slot number SLOT back. It is in use. */
 void slots_release(struct slots *s, uint32_t slot);
+/* Writes VERDICT into SLOT, in use, for its shim to read. */
+void slots_set_verdict(struct slots *s, uint32_t slot, enum pdm_path verdict);
 /* The record of SLOT, or NULL if that is no slot that OWNER marks. */
 const struct slot_record *slots_owned(const struct slots *s, uint32_t slot, uint64_t owner);
 /*

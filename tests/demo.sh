@@ -50,6 +50,9 @@ quietly "building ..." make -j2 "BUILD=$BUILD" all "$BUILD/tests/net/linksim"
 . tests/e2e/agents.sh
 # shellcheck source=tests/e2e/ping.sh
 . tests/e2e/ping.sh
+# As an administrator has it who changes nothing. Read by agents.sh:
+# shellcheck disable=SC2034
+AGENTS_PATH=probe
 
 cat <<END
 

@@ -10,12 +10,14 @@
 #
 # The key is $AGENTS_KEY; the agents' messages are in $NET_DIR/client/log and $NET_DIR/server/log.
 # Lines in AGENTS_SETTINGS are added to [agent]; AGENTS_PATIENT are those for a test that is not
-# about what an agent may cost.
+# about what an agent may cost. AGENTS_PATH is the associations' path: with trust, options flow from
+# the first packet, without a probe before it.
 
 AGENTS_BIN=$(cd "${BUILD:-build}" && pwd)
 AGENTS_PIDS=()
 AGENTS_KEY=
 AGENTS_SETTINGS=()
+AGENTS_PATH=trust
 # shellcheck disable=SC2034 # for those who source this
 AGENTS_PATIENT=("request_budget_us = 100000" "share = 100")
 
@@ -36,7 +38,8 @@ agents_config() {
         cp -p "$NET_DIR/key" "$NET_DIR/key.gen" "$NET_DIR/$1/" &&
         printf '%s\n' '[agent]' "socket = agent.sock" "state = state" \
             "${AGENTS_SETTINGS[@]}" '[association link]' \
-            "peer = $2" 'mode = psk' 'key = key' "aead = $4" "protect = $3" >"$NET_DIR/$1/conf"
+            "peer = $2" 'mode = psk' 'key = key' "aead = $4" "protect = $3" \
+            "path = $AGENTS_PATH" >"$NET_DIR/$1/conf"
 }
 
 # SIDE

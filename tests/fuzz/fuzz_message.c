@@ -84,6 +84,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     snprintf(name, sizeof name, "%s/conf", directory);
     must(config_parse(name, configuration, sizeof configuration - 1, &config, complain, NULL));
     must(agent_init(&agent, &config));
+    agent.paths.may_probe = true;
     return 0;
 }
 
@@ -100,11 +101,12 @@ static void fill_in_secrets(uint8_t *message, size_t len)
 {
     uint8_t type = len > 1 ? message[1] : 0;
 
-    if ((type == PDM_RENEW || type == PDM_CLOSE) && len >= AT_INSTANCE + sizeof(uint64_t))
+    if ((type == PDM_RENEW || type == PDM_CLOSE || type == PDM_SUSPECT) &&
+        len >= AT_INSTANCE + sizeof(uint64_t))
         fill_in(message, AT_INSTANCE, agent.instance, sizeof(uint64_t));
     if (type == PDM_SEARCH && len >= AT_INSTANCE + sizeof(uint64_t))
         fill_in(message, AT_INSTANCE, agent.instance, sizeof(uint64_t));
-    if (type == PDM_CLOSE && len >= AT_OWNER + sizeof(uint64_t)) {
+    if ((type == PDM_CLOSE || type == PDM_SUSPECT) && len >= AT_OWNER + sizeof(uint64_t)) {
         fill_in(message, AT_SLOT, slot, sizeof(uint32_t));
         fill_in(message, AT_OWNER, owner, sizeof(uint64_t));
     }
@@ -117,7 +119,7 @@ static void check_reply(const uint8_t *message, size_t len)
     uint8_t type;
 
     if (reply.len == 0) {
-        must(len > 1 && message[1] == PDM_CLOSE);
+        must(len > 1 && (message[1] == PDM_CLOSE || message[1] == PDM_SUSPECT));
         return;
     }
     must(pdm_message_open(reply.bytes, reply.len, &type, &body));
@@ -161,6 +163,18 @@ static void start_over(void)
     owner = 0;
 }
 
+/* Some echoes cannot be sent, some are answered, some are not. */
+static void probe(void)
+{
+    struct path_request request;
+
+    while (paths_next(&agent.paths, clock_now(), &request))
+        if (request.nonce[0] % 4 == 0)
+            paths_unsent(&agent.paths, request.nonce);
+        else if (request.nonce[0] % 4 != 1)
+            paths_answered(&agent.paths, request.nonce, request.peer, clock_now());
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     start_over();
@@ -170,6 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         if (octets == TICK) {
             agent_tick(&agent);
             search_run(&agent.search, clock_now());
+            probe();
             continue;
         }
         if (octets > len - at)

@@ -4,6 +4,7 @@
 # afterwards, however the test ends. LINKSIM names the simulator's binary.
 #
 #   net_up [SEED]          both namespaces, addresses, routes, the link (no delay, no fault)
+#   net_begin              the namespaces alone, for a link of one's own called $NET_DEV
 #   in_client CMD...       run in the client's namespace; $CLIENT_ADDR is its address
 #   in_server CMD...       run in the server's; $SERVER_ADDR
 #   start_in_client CMD..., start_in_server CMD...   in the background; $STARTED is the process that
@@ -117,13 +118,19 @@ net_address() {
         ip -n "$1" route add "$3" dev $NET_DEV src "$2"
 }
 
-net_up() {
+# A test may have its own way to make one.
+net_namespace() { ip netns add "$1"; }
+
+net_begin() {
     trap net_down EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    NET_DIR=$(mktemp -d) || return
-    ip netns add "$CLIENT_NS" && ip netns add "$SERVER_NS" || return
+    NET_DIR=$(mktemp -d) && net_namespace "$CLIENT_NS" && net_namespace "$SERVER_NS"
+}
+
+net_up() {
+    net_begin || return
     "$LINKSIM" --seed "${1:-1}" "$CLIENT_NS" "$SERVER_NS" "$NET_DIR/link.sock" \
         >"$NET_DIR/link.out" &
     LINKSIM_PID=$!

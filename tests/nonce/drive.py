@@ -2,6 +2,7 @@
 """The torture of the law of nonces. Runs as process 1 of namespaces of its own (see test_nonce.sh).
 
     drive.py torture DIR LEAST...   everything at once, until each LEAST (name=number) was reached
+    drive.py others DIR LEAST...    the same with TCP and raw sockets
     drive.py ledger DIR LEAST...    the same with an agent whose ledger has room for 1, 2, 3 entries
     drive.py stepped DIR WHAT:STRIDE LEAST...
                                     a fork after every so many instructions of a send
@@ -150,8 +151,8 @@ class Agent:
                 f"[agent]\nsocket = {self.socket}\nstate = {self.dir}/state\n"
                 f"request_budget_us = 50000\nshare = 100\nrequests_per_client = 0\n"
                 f"max_ledger = {ledger}\n"
-                f"[association host]\npeer = ::1\nlocal = ::1\nkey = ../{KEY}\nlifetime = 0\n"
-                f"[association dark]\npeer = {DARK}\nkey = ../{KEY}\nlifetime = 0\n"
+                f"[association host]\npeer = ::1\nlocal = ::1\nkey = ../{KEY}\nlifetime = 0\npath = trust\n"
+                f"[association dark]\npeer = {DARK}\nkey = ../{KEY}\nlifetime = 0\npath = trust\n"
             )
         self.begin()
 
@@ -191,8 +192,8 @@ class Agent:
 class Crowd:
     """Workers, each under an agent of its own choosing, and the echo that they talk to."""
 
-    def __init__(self, world, agents):
-        self.world, self.agents = world, agents
+    def __init__(self, world, agents, roles=("work",)):
+        self.world, self.agents, self.roles = world, agents, roles
         self.echo = [self.new_echo(i) for i in range(2)]
         self.workers = [self.new_worker(slot) for slot in range(WORKERS)]
 
@@ -201,7 +202,8 @@ class Crowd:
 
     def new_worker(self, slot):
         agent = random.choice(self.agents)
-        args = ("work", self.world.counters, str(slot), DARK, *ECHOES)
+        role = self.roles[slot % len(self.roles)]
+        args = (role, self.world.counters, str(slot), DARK, *ECHOES)
         return self.world.program(agent, *args)
 
     def check(self):
@@ -262,13 +264,17 @@ def torment(world, crowd, least, restart_every, kill_every):
     return world.verify()
 
 
-def torture(where, args):
+def torture(where, args, roles=("work",), kill_every=0.12):
     least = least_of(args)
     world = World(where, 3 * least["seals"] + 10**6)
     agents = [Agent(world, name, 65536) for name in ("one", "two")]
     for agent in agents:
         agent.up()
-    return torment(world, Crowd(world, agents), least, 1.4, 0.12)
+    return torment(world, Crowd(world, agents, roles), least, 1.4, kill_every)
+
+
+def others(where, args):
+    return torture(where, args, roles=("turns", "turns", "pings"), kill_every=0.4)
 
 
 def ledger(where, args):
@@ -305,8 +311,8 @@ class Scene:
                 raise Trouble("no echo")
             time.sleep(0.01)
 
-    def burst(self, port, count, *how):
-        args = ("burst", self.world.counters, str(port), ECHOES[0], str(count), *how)
+    def burst(self, port, count, *how, role="burst"):
+        args = (role, self.world.counters, str(port), ECHOES[0], str(count), *how)
         child = self.world.program(self.agent, *args)
         if self.world.wait(child) != 0:
             raise Trouble("a burst failed")
@@ -366,6 +372,12 @@ def hand_back(where):
     return s.judge(1000)
 
 
+def hand_back_withheld(where):
+    s = Scene(where)
+    s.burst(5000, 200, "failure", role="asked")
+    return s.judge(20)
+
+
 KRI = 32767  # options under one
 MOST = 25000  # of them: whoever seals a few under the same one must meet some of these
 
@@ -406,6 +418,7 @@ SCENES = {
         generation_on_empty,
         fork_unnoticed,
         hand_back,
+        hand_back_withheld,
         hand_back_lease,
         overlap,
         lock_lost_in_fork,
@@ -421,6 +434,8 @@ def main():
     try:
         if what == "torture":
             return torture(where, args)
+        if what == "others":
+            return others(where, args)
         if what == "stepped":
             return stepped(where, args)
         if what == "ledger":

@@ -92,9 +92,11 @@ Test(config, all_keys)
                     "  key = \"keys/london key\"\n"
                     "  aead = chacha20-poly1305\n"
                     "  lifetime = 15m\n"
+                    "  path = trust\n"
                     "[association all]\n"
                     "peer = ::/0\n"
                     "protect = rfc8250\n"
+                    "path = probe\n"
                     "lifetime = 0\n",
                     &c, said),
               "%s", said);
@@ -119,6 +121,7 @@ Test(config, all_keys)
     cr_assert_eq(a->aead, PDM_AEAD_CHACHA20POLY1305);
     cr_assert_eq(a->format, PDM_FORMAT_ENCRYPTED);
     cr_assert_eq(a->lifetime_s, 900);
+    cr_assert_eq(a->path, CONFIG_PATH_TRUST);
 
     a = &c.association[1];
     cr_assert(is_prefix(&a->peer, "::", 0));
@@ -126,10 +129,11 @@ Test(config, all_keys)
     cr_assert_eq(a->aead, PDM_AEAD_AES256GCM);
     cr_assert_eq(a->format, PDM_FORMAT_RFC8250);
     cr_assert_eq(a->lifetime_s, 0);
+    cr_assert_eq(a->path, CONFIG_PATH_PROBE);
     config_free(&c);
 }
 
-Test(config, default_lifetime_is_an_hour)
+Test(config, defaults_of_an_association)
 {
     static char said[SAID_MAX];
     struct config c;
@@ -137,6 +141,7 @@ Test(config, default_lifetime_is_an_hour)
     cr_assert(parse("[association a]\npeer = ::1\nkey = k\n", &c, said), "%s", said);
     cr_assert_eq(c.association[0].lifetime_s, 3600);
     cr_assert_eq(c.association[0].format, PDM_FORMAT_ENCRYPTED);
+    cr_assert_eq(c.association[0].path, CONFIG_PATH_PROBE);
     config_free(&c);
 }
 
@@ -169,7 +174,8 @@ static const struct {
        "requests_per_client, flows_per_client, state"},
     {A "peers = ::1\npeer = ::1\nkey = k\n",
      F "2: peers: unknown key in [association a]; allowed are: local, peer, mode, key, aead, "
-       "protect, lifetime"},
+       "protect, lifetime, path"},
+    {A "path = trusted\n", F "2: path = trusted: must be probe or trust"},
     {"[agent]\nshare = 5\n[agent]\n",
      F "3: [agent]: a section of that name already stands in line 1"},
     {"[agent]\nshare = 5\n\nSHARE = 6\n", F "4: share: is already set in line 2"},
