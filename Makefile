@@ -7,7 +7,9 @@
 
 VERSION = 0.1.0
 BUILD  ?= build
-LIBDIR ?= /usr/local/lib
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -44,7 +46,10 @@ APPS  = $(patsubst tests/apps/%.c,$(BUILD)/tests/apps/%,$(wildcard tests/apps/*.
 
 BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmping $(BUILD)/pdmctl $(BUILD)/pdmrun
 
-all: $(BINARIES)
+# For what is installed, and for what is not: pkg-config prefers the second where it finds both.
+PKGCONFIG = $(BUILD)/libpdmv2.pc $(BUILD)/libpdmv2-uninstalled.pc
+
+all: $(BINARIES) $(PKGCONFIG)
 apps: $(APPS)
 unit: $(UNIT)
 
@@ -62,6 +67,13 @@ $(BUILD)/libpdmv2.so: $(SHIM) $(BUILD)/libpdmcore.a shim/libpdmv2.map $(SHIM_EXT
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libpdmv2.so -Wl,--exclude-libs,ALL -Wl,--version-script,shim/libpdmv2.map \
 	    $(SHIM) $(SHIM_EXTRA) $(BUILD)/libpdmcore.a -l:libsodium.a -o $@
+
+$(BUILD)/libpdmv2.pc: pc_dirs = s,@LIBDIR@,$(LIBDIR),;s,@INCLUDEDIR@,$(INCLUDEDIR),
+$(BUILD)/libpdmv2-uninstalled.pc: pc_dirs = s,@LIBDIR@,$(abspath $(BUILD)),;s,@INCLUDEDIR@,$(abspath shim),
+$(PKGCONFIG): shim/libpdmv2.pc.in Makefile
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)sed 's,@PREFIX@,$(PREFIX),;s,@VERSION@,$(VERSION),;$(pc_dirs)' $< >$@
 
 $(BUILD)/pdmkeyagent: $(AGENT) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
@@ -92,6 +104,9 @@ $(BUILD)/tests/unit/test_pdmrun: $(call objects,cli/pdmrun_elf.c cli/pdmrun_envi
 $(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/pdmping.o %/pdmping_run.o,$(PING)) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
+
+# As any program outside the tree includes it.
+$(BUILD)/tests/apps/ownstats: CFLAGS += -Ishim
 
 $(BUILD)/tests/apps/%: tests/apps/%.c
 	@mkdir -p $(@D)

@@ -4,10 +4,6 @@
 
 #include <stddef.h>
 
-static const struct missing not_named = {"not-taking-part", "no association names this peer"};
-static const struct missing no_agent = {"no-agent", "no agent"};
-static const struct missing read_only = {"read-only", "CAP_NET_RAW is missing"};
-static const struct missing no_flow = {"no-flow", "nothing exchanged yet"};
 static const struct missing no_reply = {"no-reply", "no reply"};
 static const struct missing no_option = {"no-option", "no option in the reply"};
 static const struct missing not_opened = {"not-opened", "no key opens the option"};
@@ -21,18 +17,21 @@ static const struct missing named_before = {"named-before", "not the first to na
 /* What stands in the way of the whole flow; NULL: nothing. */
 static const struct missing *obstacle(enum pdmv2_reason reason)
 {
-    switch (reason) {
-    case PDMV2_NOT_TAKING_PART:
-        return &not_named;
-    case PDMV2_NO_AGENT:
-        return &no_agent;
-    case PDMV2_READ_ONLY:
-        return &read_only;
-    case PDMV2_NO_FLOW:
-        return &no_flow;
-    default:
-        return NULL;
-    }
+    static const struct missing obstacles[] = {
+        [PDMV2_NOT_TAKING_PART] = {"not-taking-part", "no association names this peer"},
+        [PDMV2_NO_AGENT] = {"no-agent", "no agent"},
+        [PDMV2_READ_ONLY] = {"read-only", "CAP_NET_RAW is missing"},
+        [PDMV2_NO_FLOW] = {"no-flow", "nothing exchanged yet"},
+        [PDMV2_OFF] = {"off", "PDMV2_MODE=off"},
+        [PDMV2_DENIED] = {"denied", "the agent has no key or no room for this flow"},
+        [PDMV2_PATH_UNKNOWN] = {"path-unknown", "the path is being probed"},
+        [PDMV2_PATH_DROPS] = {"path-drops", "the path drops packets with options"},
+        [PDMV2_PATH_UNPROBED] = {"path-unprobed", "the path cannot be probed"},
+    };
+
+    return reason < sizeof(obstacles) / sizeof(obstacles[0]) && obstacles[reason].token
+               ? &obstacles[reason]
+               : NULL;
 }
 
 /* Why this datagram made no sample: the flow's obstacle, or the counter that it moved. */

@@ -66,7 +66,7 @@ static struct pdmv2_stats ask_stats(int fd)
 {
     struct pdmv2_stats stats = {.size = sizeof(stats)};
 
-    (void)pdmv2_stats(fd, NULL, 0, &stats); /* fails for a wrong size alone */
+    (void)pdmv2_stats(fd, &stats); /* fails for a wrong size alone */
     return stats;
 }
 

@@ -159,6 +159,7 @@ static void sample_network(struct pdm_flow *flow, int64_t network, int64_t step,
     sample->has_network = true;
     sample->network = network;
     pdm_delay_add(&pdm_flow_slot(flow)->network, network);
+    pdm_delay_add(&pdm_flow_slot(flow)->total, sample->total);
 }
 
 /*
@@ -191,33 +192,35 @@ static void sample_server(struct pdm_flow *flow, uint64_t named, bool follows, i
         return;
     sample->has_server = true;
     sample->server = server;
-    sample->overlapped = is_overlapped(flow);
+    sample->overlapped =
+        flow->stream.used ? !flow->stream.unique || named != flow->built : is_overlapped(flow);
     if (sample->overlapped)
         count(flow, PDM_COUNTER_overlapped, 1);
     else
         pdm_delay_add(&pdm_flow_slot(flow)->server, server);
 }
 
-static void take_sample(struct pdm_flow *flow, const struct pdm_fields *fields, bool follows,
+/* False if the packet was here before it can have been. */
+static bool take_sample(struct pdm_flow *flow, const struct pdm_fields *fields, bool follows,
                         int64_t at, struct pdm_sample *sample)
 {
     uint64_t named = send_named(flow, fields->psnlr);
 
     if (named == 0)
-        return;
+        return true;
     int64_t server = pdm_delta_to_ns(fields->dtlr);
     int64_t step = pdm_delta_step_ns(fields->dtlr);
     int64_t total = at - flow->sent_at[(named - 1) % PDM_SENT_RING];
     /* A total below 0 less the largest server delay would overflow. */
     int64_t network = total < 0 ? total : total - server;
 
+    if (network < 0 && (total < 0 || network < -step))
+        return false;
+    sample->total = total;
     flow->round_trip = total;
-    if (network < 0 && (total < 0 || network < -step)) {
-        count(flow, PDM_COUNTER_negative, 1);
-    } else {
-        sample_network(flow, network, step, sample);
-        sample_server(flow, named, follows, server, sample);
-    }
+    sample_network(flow, network, step, sample);
+    sample_server(flow, named, follows, server, sample);
+    return true;
 }
 
 static void acknowledge(struct pdm_flow *flow, uint16_t psnlr)
@@ -231,6 +234,24 @@ static void acknowledge(struct pdm_flow *flow, uint16_t psnlr)
         flow->answered++;
     if (named > flow->kri_began)
         flow->kri_acknowledged = true;
+}
+
+void pdm_flow_answered(struct pdm_flow *flow, int64_t at)
+{
+    if (flow->stream.unique && flow->built > 0)
+        flow->stream.took = at - latest_send(flow);
+}
+
+void pdm_flow_lost(struct pdm_flow *flow)
+{
+    if (flow->stream.took > 0)
+        pdm_delay_add(&pdm_flow_slot(flow)->total, flow->stream.took);
+    flow->stream.took = 0;
+}
+
+void pdm_flow_withheld(struct pdm_flow *flow)
+{
+    count(flow, PDM_COUNTER_options_sent, UINT64_MAX);
 }
 
 static void remember_receipt(struct pdm_flow *flow, uint16_t psntp, int64_t at, bool stamped)
@@ -277,6 +298,13 @@ static enum pdm_receive_status account(struct pdm_flow *flow, struct pdm_sequenc
         break;
     }
     count(flow, PDM_COUNTER_options_received, 1);
+    if (flow->stream.used) {
+        /* Options overtaken before they were looked at are not lost; each is of a turn's first. */
+        *follows = true;
+        flow->stream.met = true;
+        flow->stream.asked = true;
+        return PDM_RECEIVED;
+    }
     count(flow, PDM_COUNTER_lost, (uint64_t)step.lost);
     if (step.reordered)
         count(flow, PDM_COUNTER_reordered, 1);
@@ -317,8 +345,14 @@ enum pdm_receive_status pdm_flow_receive(struct pdm_flow *flow, const struct pdm
         return status;
     /* Only now: a replay under an older Kri changes nothing. */
     atomic_store_explicit(&pdm_flow_slot(flow)->peer_kri, kri, memory_order_relaxed);
-    if (stamped)
-        take_sample(flow, &fields, follows, at, sample);
+    if (stamped && !take_sample(flow, &fields, follows, at, sample)) {
+        /* A stream's stamp may be that of data before the option: of this packet it tells nothing.
+         */
+        if (flow->stream.used)
+            stamped = false;
+        else
+            count(flow, PDM_COUNTER_negative, 1);
+    }
     acknowledge(flow, fields.psnlr);
     remember_receipt(flow, fields.psntp, at, stamped);
     return PDM_RECEIVED;

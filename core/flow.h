@@ -16,6 +16,7 @@
 #include "core/receiver.h"
 #include "core/seal.h"
 #include "core/sequence.h"
+#include "core/stream.h"
 
 struct pdm_flow {
     enum pdm_format format;
@@ -38,6 +39,8 @@ struct pdm_flow {
     int64_t received_at;   /* that time */
     struct pdm_delta dtls; /* DELTATLS to send: fixed when that packet came */
 
+    struct pdm_stream stream; /* what a byte stream needs beyond the others */
+
     struct pdm_sender sender; /* encrypted */
     struct pdm_receiver receiver;
     struct pdm_sequence clear;    /* formats without a Kri */
@@ -53,6 +56,16 @@ void pdm_flow_init(struct pdm_flow *flow, enum pdm_format format, uint16_t psn_b
                    struct pdm_slot *slot);
 /* Where its metrics go: never NULL, even if the flow is wiped by a fork (core/seal.h) meanwhile. */
 struct pdm_slot *pdm_flow_slot(const struct pdm_flow *flow);
+/* What may answer the latest option of a stream came at AT, with an option of its own or without.
+ */
+void pdm_flow_answered(struct pdm_flow *flow, int64_t at);
+/*
+ * The latest option of a stream was lost, and what it went with was sent again without: there is no
+ * more to say of that exchange than how long it took.
+ */
+void pdm_flow_lost(struct pdm_flow *flow);
+/* The option that was built last did not leave. */
+void pdm_flow_withheld(struct pdm_flow *flow);
 /* A new lease has been put into flow->sender. */
 void pdm_flow_new_kri(struct pdm_flow *flow);
 
@@ -83,6 +96,7 @@ struct pdm_sample {
     bool has_network;
     bool has_server;
     bool overlapped; /* more than one own send was unanswered: the server delay may be another's */
+    int64_t total;
     int64_t network; /* both directions together */
     int64_t server;
 };

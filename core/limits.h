@@ -94,9 +94,9 @@
 
 /* TCP: octets of what the kernel says of a packet's options, parts of a message that is split, and
  * how long after an option from a client none is awaited. */
-#define PDM_STREAM_CONTROL 512
+#define PDM_STREAM_CONTROL 3072 /* as PDM_CONTROL_IN: the largest header */
 #define PDM_STREAM_PARTS 16
-#define PDM_STREAM_LOOK_NS (5 * PDM_NSEC_PER_MSEC)
+#define PDM_STREAM_LOOK_NS (8 * PDM_NSEC_PER_MSEC)
 
 /* The shim: what it keeps. */
 #define PDM_FLOW_PROBES 64                       /* buckets looked at for one tuple */
@@ -149,9 +149,10 @@
 
 /* The agent: what is done once a second. */
 #define AGENT_TICK_S 1
-#define AGENT_SWEEP_CLIENTS 256                 /* processes looked at per tick: about 15 us each */
-#define AGENT_SWEEP_SLOTS 8192                  /* slots looked at per tick */
-#define AGENT_START_TRUSTED_NS PDM_NSEC_PER_SEC /* no pid comes round again within this */
+#define AGENT_SWEEP_CLIENTS 256 /* processes looked at per tick: about 15 us each */
+#define AGENT_CLOSED_PAUSE_NS (10 * PDM_NSEC_PER_MSEC) /* between looks through all slots */
+#define AGENT_SWEEP_SLOTS 8192                         /* slots looked at per tick */
+#define AGENT_START_TRUSTED_NS PDM_NSEC_PER_SEC        /* no pid comes round again within this */
 
 /* The agent: generations. */
 #define AGENT_KEY_LOCK_TRIES 100 /* 1 ms apart, for another agent to write its generation */

@@ -67,6 +67,7 @@ enum pdm_path {
 
 struct pdm_slot {
     _Alignas(PDM_CACHE_LINE) _Atomic uint64_t owner; /* which opening of a flow writes here */
+    _Atomic uint64_t closed;                         /* its owner, once that is done with it */
     _Atomic int64_t active;                          /* CLOCK_MONOTONIC of the last packet */
     _Atomic uint64_t own_kri;
     _Atomic uint64_t peer_kri;

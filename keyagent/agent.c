@@ -178,9 +178,19 @@ void agent_end_flow(struct agent *agent, uint32_t slot)
     slots_release(&agent->slots, slot);
 }
 
-static void end_idle_flow(void *arg, uint32_t slot)
+static void end_flow(void *arg, uint32_t slot)
 {
     agent_end_flow(arg, slot);
+}
+
+void agent_end_closed(struct agent *agent, int64_t now)
+{
+    if (now - agent->ended_closed_at < AGENT_CLOSED_PAUSE_NS)
+        return;
+    agent->ended_closed_at = now;
+    for (uint32_t slot = 0; slot < agent->slots.count; slot++)
+        if (agent->slots.record[slot].owner != 0 && slots_closed(&agent->slots, slot))
+            agent_end_flow(agent, slot);
 }
 
 /*
@@ -208,7 +218,7 @@ void agent_tick(struct agent *agent)
     if (associations_expire(&agent->associations, now))
         publish(agent);
     clients_sweep(&agent->clients, now, end_flows_of, agent);
-    slots_sweep(&agent->slots, now, idle, end_idle_flow, agent);
+    slots_sweep(&agent->slots, now, idle, end_flow, agent);
     paths_sweep(&agent->paths, now);
     peers_save(&agent->peers);
     log_flush();

@@ -31,6 +31,7 @@ struct agent {
     uint64_t requests;
     uint64_t refused;
     uint64_t leases;
+    int64_t ended_closed_at; /* when all slots were looked through for closed ones */
     uint64_t suspects_trusted; /* suspicions of paths that the administrator says to trust */
 };
 
@@ -51,6 +52,8 @@ void agent_void_leases(struct agent *agent);
  * attaches, as A's terms have it; from now on, and when more is known.
  */
 void agent_set_path(struct agent *agent, uint32_t slot, const struct association *a);
+/* Gives back the slots that shims are done with; rarely more than the last second's. */
+void agent_end_closed(struct agent *agent, int64_t now);
 /* Slot number SLOT, in use, is given back. */
 void agent_end_flow(struct agent *agent, uint32_t slot);
 

@@ -178,7 +178,7 @@ enum pdm_status report_flows(struct request *q)
         uint64_t owner = slots->record[i].owner;
 
         /* What is in the slot belongs to this opening only while the owner still stands there. */
-        if (owner == 0 || count_of(&slots->shared[i].owner) != owner)
+        if (owner == 0 || count_of(&slots->shared[i].owner) != owner || slots_closed(slots, i))
             continue;
         if (r.records == PDM_FLOWS_PAGE) {
             r.next = i;

@@ -105,6 +105,9 @@ static enum pdm_status take_slot(struct request *q, const struct association *a,
 {
     struct agent *agent = q->agent;
 
+    if (q->client->flows >= agent->config.flows_per_client ||
+        agent->slots.used == agent->slots.count)
+        agent_end_closed(agent, q->now);
     if (q->client->flows >= agent->config.flows_per_client) {
         log_warning("process %d has %u live flows, all that flows_per_client allows",
                     (int)q->client->id.pid, q->client->flows);

@@ -37,6 +37,7 @@ static void clear_delay(struct pdm_delay *delay)
 static void clear(struct pdm_slot *slot, int64_t now, uint64_t owner)
 {
     atomic_store_explicit(&slot->owner, 0, memory_order_release);
+    atomic_store_explicit(&slot->closed, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->active, now, memory_order_relaxed);
     atomic_store_explicit(&slot->own_kri, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->peer_kri, 0, memory_order_relaxed);
@@ -94,14 +95,21 @@ int64_t slots_active(const struct slots *s, uint32_t slot, int64_t now)
     return active > opened ? active : opened;
 }
 
+bool slots_closed(const struct slots *s, uint32_t slot)
+{
+    return atomic_load_explicit(&s->shared[slot].closed, memory_order_relaxed) ==
+           s->record[slot].owner;
+}
+
 void slots_sweep(struct slots *s, int64_t now, int64_t idle_ns,
-                 void (*idle)(void *arg, uint32_t slot), void *arg)
+                 void (*ended)(void *arg, uint32_t slot), void *arg)
 {
     for (uint32_t n = 0; n < s->count && n < AGENT_SWEEP_SLOTS; n++) {
         uint32_t slot = s->sweep_at;
 
         s->sweep_at = (slot + 1) % s->count;
-        if (s->record[slot].owner != 0 && now - slots_active(s, slot, now) > idle_ns)
-            idle(arg, slot);
+        if (s->record[slot].owner != 0 &&
+            (slots_closed(s, slot) || now - slots_active(s, slot, now) > idle_ns))
+            ended(arg, slot);
     }
 }

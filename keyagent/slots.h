@@ -57,8 +57,13 @@ const struct slot_record *slots_owned(const struct slots *s, uint32_t slot, uint
  * opening.
  */
 int64_t slots_active(const struct slots *s, uint32_t slot, int64_t now);
-/* Calls IDLE for slots without a packet since IDLE_NS; a part of all slots per call. */
+/* Whether the shim is done with SLOT, in use. */
+bool slots_closed(const struct slots *s, uint32_t slot);
+/*
+ * Calls ENDED for slots that are closed, or without a packet since IDLE_NS; a part of all slots per
+ * call.
+ */
 void slots_sweep(struct slots *s, int64_t now, int64_t idle_ns,
-                 void (*idle)(void *arg, uint32_t slot), void *arg);
+                 void (*ended)(void *arg, uint32_t slot), void *arg);
 
 #endif

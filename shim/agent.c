@@ -42,12 +42,15 @@ static bool take_lease(struct pdm_flow_entry *e, uint64_t guard, const struct pd
 static bool start_flow(struct pdm_flow_entry *e, uint8_t format, struct pdm_slot *slot)
 {
     uint8_t key[PDM_PRSEQ_KEY_LEN];
+    struct pdm_stream stream = e->flow.stream; /* outlives the lease */
     uint16_t psn;
 
     if (!random_psn(&psn) || !pdm_entropy(key, sizeof key))
         return false;
     sodium_memzero(&e->flow, sizeof e->flow);
     pdm_flow_init(&e->flow, (enum pdm_format)format, psn, slot);
+    e->flow.stream = stream;
+    e->named = 0;
     pdm_prseq_key(&e->flow.clear_prseq, key);
     return true;
 }
@@ -88,6 +91,7 @@ static bool apply_open(struct pdm_flow_entry *e, uint64_t guard, const struct pd
 static bool take_answer(struct pdm_flow_entry *e, uint64_t guard,
                         const struct pdm_open_reply *reply, int64_t now)
 {
+    e->denied = reply->status == PDM_STATUS_QUOTA || reply->status == PDM_STATUS_NO_LEASE;
     if (reply->status == PDM_STATUS_NOT_NAMED)
         e->state = PDM_FLOW_REFUSED;
     if (reply->status != PDM_STATUS_OK)
@@ -127,6 +131,9 @@ static bool open_alone(struct pdm_flow_entry *e)
     if (slot == NULL || !start_flow(e, pdm_mapping_own_format(), slot))
         return false;
     memset(slot, 0, sizeof *slot);
+    /* Whoever asks for no agent says that the path is to be trusted. */
+    atomic_store_explicit(&slot->path, PDM_PATH_CARRIES, memory_order_relaxed);
+    e->slot = pdm_flow_index(e);
     e->state = PDM_FLOW_OPEN;
     return true;
 }
@@ -174,7 +181,7 @@ static bool ask_renewal(struct pdm_flow_entry *e, int64_t now, struct pdm_renew_
     return ok;
 }
 
-bool pdm_agent_renew(struct pdm_flow_entry *e, int64_t now)
+static bool renew(struct pdm_flow_entry *e, int64_t now)
 {
     struct pdm_renew_reply reply;
     struct pdm_suite suite = e->flow.sender.suite;
@@ -199,6 +206,14 @@ bool pdm_agent_renew(struct pdm_flow_entry *e, int64_t now)
         e->retry_at = 0;
     else
         e->epoch = 0; /* the secret is gone with the old lease: the flow asks anew */
+    return ok;
+}
+
+bool pdm_agent_renew(struct pdm_flow_entry *e, int64_t now)
+{
+    bool ok = renew(e, now);
+
+    e->denied = !ok;
     return ok;
 }
 
@@ -248,6 +263,21 @@ bool pdm_agent_search(struct pdm_flow_entry *e, const uint8_t option[static PDM_
     return false;
 }
 
+void pdm_agent_suspect(const struct pdm_flow_entry *e, int64_t now)
+{
+    struct pdm_exchange x;
+    struct pdm_suspect_request request = {
+        .instance = e->instance, .slot = e->slot, .owner = e->owner};
+
+    if (pdm_mode() != PDM_MODE_AGENT || !pdm_effort_may_ask(now))
+        return;
+    pdm_tuple_bytes(&e->tuple, request.tuple);
+    pdm_exchange_begin(&x, PDM_SUSPECT);
+    pdm_put_suspect_request(&x.message.body, &request);
+    pdm_exchange_make(&x, now, false);
+    pdm_exchange_end(&x);
+}
+
 void pdm_agent_close(struct pdm_flow_entry *e)
 {
     struct pdm_exchange x;
@@ -256,13 +286,19 @@ void pdm_agent_close(struct pdm_flow_entry *e)
     const struct pdm_sender *s = &e->flow.sender;
     int64_t now = pdm_clock(CLOCK_MONOTONIC);
 
-    if (e->state != PDM_FLOW_OPEN || !pdm_effort_may_ask(now))
+    if (e->state != PDM_FLOW_OPEN || pdm_mode() != PDM_MODE_AGENT)
         return;
     /* Of the lease, the Kri after the current one were never used; that one may have been. */
     if (e->flow.format == PDM_FORMAT_ENCRYPTED && s->lease_end > s->kri + 1 &&
         atomic_load(&s->guard) == atomic_load(pdm_guard())) {
         request.unused_first = s->kri + 1;
         request.unused_count = (uint32_t)(s->lease_end - s->kri - 1);
+    }
+    /* With nothing to give back, a word in the slot is enough. */
+    if (request.unused_count == 0 || !pdm_effort_may_ask(now)) {
+        atomic_store_explicit(&pdm_flow_slot(&e->flow)->closed, request.owner,
+                              memory_order_relaxed);
+        return;
     }
     pdm_tuple_bytes(&e->tuple, request.tuple);
     pdm_exchange_begin(&x, PDM_CLOSE);

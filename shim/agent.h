@@ -18,6 +18,8 @@ bool pdm_agent_renew(struct pdm_flow_entry *e, int64_t now);
 /* True if a Kri was found, which is expected next. */
 bool pdm_agent_search(struct pdm_flow_entry *e, const uint8_t option[static PDM_OPTION_MAX],
                       int64_t now);
+/* Tells the agent that the path seems to drop the flow's options; waits for nothing. */
+void pdm_agent_suspect(const struct pdm_flow_entry *e, int64_t now);
 /* Tells the agent that the flow ends; waits for nothing. */
 void pdm_agent_close(struct pdm_flow_entry *e);
 

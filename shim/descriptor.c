@@ -4,12 +4,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "core/tuple.h"
 #include "shim/flows.h"
+#include "shim/mapping.h"
 #include "shim/options.h"
 #include "shim/process.h"
 #include "shim/sys.h"
@@ -67,6 +69,8 @@ static void forget_peer(struct pdm_descriptor *d)
     uint64_t flow = atomic_exchange_explicit(&d->flow, 0, memory_order_relaxed);
 
     atomic_store_explicit(&d->unnamed_epoch, 0, memory_order_relaxed);
+    atomic_store_explicit(&d->source[0], 0, memory_order_relaxed);
+    atomic_store_explicit(&d->source[1], 0, memory_order_relaxed);
     if (flow != 0)
         pdm_flow_leave(flow);
 }
@@ -75,26 +79,70 @@ static void reset(struct pdm_descriptor *d, uint32_t flags)
 {
     atomic_store_explicit(&d->flags, flags, memory_order_relaxed);
     atomic_store_explicit(&d->unproven, 0, memory_order_relaxed);
+    atomic_store_explicit(&d->missed, 0, memory_order_relaxed);
     forget_peer(d);
 }
 
+/*
+ * Whether a raw socket of PROTOCOL may take part. Protocols with ports show them only in what they
+ * carry, after an extension header comes another protocol's, and IPPROTO_RAW's programs write the
+ * IPv6 header themselves.
+ */
+static bool is_raw_of_ours(int protocol)
+{
+    switch (protocol) {
+    case IPPROTO_TCP:
+    case IPPROTO_UDP:
+    case IPPROTO_DCCP:
+    case IPPROTO_ROUTING:
+    case IPPROTO_FRAGMENT:
+    case IPPROTO_AH:
+    case IPPROTO_DSTOPTS:
+    case IPPROTO_SCTP:
+    case IPPROTO_MH:
+    case IPPROTO_UDPLITE:
+        return false;
+    default:
+        return protocol > 0 && protocol < IPPROTO_RAW;
+    }
+}
+
+/*
+ * Of an IPv6 socket: one of PDM_FD_IP6, or 0. Datagram sockets of ICMPv6 are not ours: the kernel
+ * drops their Destination Options.
+ */
+static uint32_t kind_of(int type, int protocol)
+{
+    if (type == SOCK_DGRAM && protocol == IPPROTO_UDP)
+        return PDM_FD_UDP6;
+    if (type == SOCK_STREAM && protocol == IPPROTO_TCP)
+        return PDM_FD_TCP6;
+    return type == SOCK_RAW && is_raw_of_ours(protocol) ? PDM_FD_RAW6 : 0;
+}
+
 /* A socket not seen from its beginning: what the program has set on it must be asked. */
-static uint32_t look_up(int fd)
+static uint32_t look_up(int fd, int *protocol)
 {
     uint32_t flags = PDM_FD_KNOWN;
     struct sockaddr_in6 peer;
     socklen_t len = sizeof peer;
     uint8_t sticky[PDM_DSTOPTS_MAX];
 
-    if (get_int(fd, SOL_SOCKET, SO_DOMAIN) != AF_INET6 ||
-        get_int(fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_UDP)
+    if (get_int(fd, SOL_SOCKET, SO_DOMAIN) != AF_INET6)
         return flags;
-    flags |= PDM_FD_UDP6 | if_set(fd, IPPROTO_IPV6, IPV6_RECVDSTOPTS, PDM_FD_ITS_DSTOPTS) |
+    *protocol = get_int(fd, SOL_SOCKET, SO_PROTOCOL);
+    uint32_t kind = kind_of(get_int(fd, SOL_SOCKET, SO_TYPE), *protocol);
+
+    if (kind == 0)
+        return flags;
+    flags |= kind | if_set(fd, IPPROTO_IPV6, IPV6_RECVDSTOPTS, PDM_FD_ITS_DSTOPTS) |
              if_set(fd, IPPROTO_IPV6, IPV6_2292DSTOPTS, PDM_FD_ITS_2292DSTOPTS) |
              if_set(fd, SOL_SOCKET, SO_TIMESTAMPING, PDM_FD_ITS_STAMPING | PDM_FD_SEND_STAMPS) |
              if_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, PDM_FD_ITS_PKTINFO) |
              if_set(fd, IPPROTO_UDP, UDP_CORK, PDM_FD_CORKED) |
+             if_set(fd, IPPROTO_TCP, TCP_CORK, PDM_FD_CORKED) |
              if_set(fd, IPPROTO_UDP, UDP_SEGMENT, PDM_FD_SEGMENTS) |
+             if_set(fd, IPPROTO_IPV6, IPV6_HDRINCL, PDM_FD_OWN_HEADERS) |
              if_set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, PDM_FD_ODD_ROUTE) |
              if_set(fd, SOL_SOCKET, SO_MARK, PDM_FD_ODD_ROUTE) |
              if_set(fd, SOL_SOCKET, SO_TIMESTAMP, PDM_FD_ITS_STAMP) |
@@ -117,24 +165,32 @@ struct pdm_descriptor *pdm_descriptor_look_up(int fd)
     uint32_t before = d != NULL ? pdm_descriptor_flags(d) : PDM_FD_KNOWN;
 
     if ((before & PDM_FD_KNOWN) == 0) {
-        uint32_t found = look_up(fd);
+        int protocol = 0;
+        uint32_t found = look_up(fd, &protocol);
 
         /* If another thread was faster, what was found may be receive options of ours. */
         forget_peer(d);
+        atomic_store_explicit(&d->protocol, (uint32_t)protocol, memory_order_relaxed);
         atomic_compare_exchange_strong(&d->flags, &before, found);
     }
-    return pdm_descriptor_if_udp6(d);
+    return pdm_descriptor_if_ours(d);
 }
 
 void pdm_descriptor_made(int fd, int domain, int type, int protocol)
 {
-    bool udp6 = is_active() && domain == AF_INET6 &&
-                (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_DGRAM &&
-                (protocol == 0 || protocol == IPPROTO_UDP);
-    struct pdm_descriptor *d = udp6 ? make_entry(fd) : pdm_descriptor_entry(fd);
+    uint32_t kind = 0;
 
-    if (d != NULL && keeps_track())
-        reset(d, PDM_FD_KNOWN | (udp6 ? PDM_FD_UDP6 : 0));
+    type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (protocol == 0)
+        protocol = type == SOCK_DGRAM ? IPPROTO_UDP : type == SOCK_STREAM ? IPPROTO_TCP : 0;
+    if (is_active() && domain == AF_INET6)
+        kind = kind_of(type, protocol);
+    struct pdm_descriptor *d = kind != 0 ? make_entry(fd) : pdm_descriptor_entry(fd);
+
+    if (d == NULL || !keeps_track())
+        return;
+    reset(d, PDM_FD_KNOWN | kind);
+    atomic_store_explicit(&d->protocol, (uint32_t)protocol, memory_order_relaxed);
 }
 
 void pdm_descriptor_copied(int from, int to)
@@ -149,9 +205,13 @@ void pdm_descriptor_copied(int from, int to)
     reset(d, source != NULL ? pdm_descriptor_flags(source) : 0);
     if (source == NULL)
         return;
+    atomic_store_explicit(&d->protocol, source->protocol, memory_order_relaxed);
     atomic_store_explicit(&d->local_port, source->local_port, memory_order_relaxed);
     atomic_store_explicit(&d->local[0], source->local[0], memory_order_relaxed);
     atomic_store_explicit(&d->local[1], source->local[1], memory_order_relaxed);
+    atomic_store_explicit(&d->peer[0], source->peer[0], memory_order_relaxed);
+    atomic_store_explicit(&d->peer[1], source->peer[1], memory_order_relaxed);
+    atomic_store_explicit(&d->peer_scope, source->peer_scope, memory_order_relaxed);
     atomic_store_explicit(&d->unproven, source->unproven, memory_order_relaxed);
 }
 
@@ -166,7 +226,7 @@ static uint64_t cookie_of(int fd)
 
 void pdm_descriptor_spread(int fd, const struct pdm_descriptor *d)
 {
-    uint32_t its = pdm_descriptor_flags(d) & PDM_FD_ITS, copied = PDM_FD_UDP6 | PDM_FD_SHARED;
+    uint32_t its = pdm_descriptor_flags(d) & PDM_FD_ITS;
     uint64_t cookie = cookie_of(fd);
 
     for (int at = 0; at < PDM_LEAVES << PDM_LEAF_BITS; at++) {
@@ -174,7 +234,8 @@ void pdm_descriptor_spread(int fd, const struct pdm_descriptor *d)
 
         if (other == NULL) {
             at |= LEAF_SIZE - 1; /* none in this leaf */
-        } else if ((pdm_descriptor_flags(other) & copied) == copied && cookie_of(at) == cookie) {
+        } else if (pdm_descriptor_if_ours(other) != NULL &&
+                   (pdm_descriptor_flags(other) & PDM_FD_SHARED) != 0 && cookie_of(at) == cookie) {
             pdm_descriptor_clear(other, PDM_FD_ITS & ~its);
             pdm_descriptor_set(other, its);
         }
@@ -213,8 +274,30 @@ void pdm_descriptor_moved(struct pdm_descriptor *d)
     forget_peer(d);
 }
 
+static void set_peer(struct pdm_descriptor *d, const struct sockaddr_in6 *peer)
+{
+    uint64_t words[2];
+
+    memcpy(words, &peer->sin6_addr, sizeof words);
+    atomic_store_explicit(&d->peer[0], words[0], memory_order_relaxed);
+    atomic_store_explicit(&d->peer[1], words[1], memory_order_relaxed);
+    atomic_store_explicit(&d->peer_scope, peer->sin6_scope_id, memory_order_relaxed);
+}
+
+void pdm_descriptor_connected(struct pdm_descriptor *d, const struct sockaddr *addr, socklen_t len)
+{
+    struct sockaddr_in6 peer = {.sin6_family = AF_INET6};
+
+    if (addr->sa_family == AF_UNSPEC)
+        return;
+    memcpy(&peer, addr, len < sizeof peer ? len : sizeof peer);
+    set_peer(d, &peer);
+    pdm_descriptor_set(d, PDM_FD_CONNECTED);
+}
+
 bool pdm_descriptor_local(int fd, struct pdm_descriptor *d)
 {
+    bool raw = pdm_descriptor_is_raw(d);
     struct sockaddr_in6 local;
     socklen_t len = sizeof local;
     uint64_t words[2];
@@ -222,12 +305,13 @@ bool pdm_descriptor_local(int fd, struct pdm_descriptor *d)
     if ((pdm_descriptor_flags(d) & PDM_FD_BOUND_PORT) != 0)
         return true;
     if (pdm_sys(SYS_getsockname, fd, (long)&local, (long)&len, 0, 0, 0) != 0 ||
-        len < sizeof local || local.sin6_family != AF_INET6 || local.sin6_port == 0)
+        len < sizeof local || local.sin6_family != AF_INET6 || (local.sin6_port == 0 && !raw))
         return false;
     memcpy(words, &local.sin6_addr, sizeof words);
     atomic_store_explicit(&d->local[0], words[0], memory_order_relaxed);
     atomic_store_explicit(&d->local[1], words[1], memory_order_relaxed);
-    atomic_store_explicit(&d->local_port, ntohs(local.sin6_port), memory_order_relaxed);
+    /* The kernel shows a raw socket's protocol in place of a port. */
+    atomic_store_explicit(&d->local_port, raw ? 0 : ntohs(local.sin6_port), memory_order_relaxed);
     /* From an address like ::ffff:192.0.2.1 the kernel sends to no peer of ours: nor may we. */
     uint32_t address = pdm_addr_takes_part((const uint8_t *)words) ? PDM_FD_BOUND_ADDR
                        : (words[0] | words[1]) != 0                ? PDM_FD_ODD_ROUTE
@@ -235,6 +319,36 @@ bool pdm_descriptor_local(int fd, struct pdm_descriptor *d)
 
     pdm_descriptor_set(d, PDM_FD_BOUND_PORT | address);
     return true;
+}
+
+/* A client's first packet is read with what is set now. */
+void pdm_descriptor_listens(int fd, struct pdm_descriptor *d)
+{
+    if (pdm_options_missing(d) != 0 && pdm_policy_ready(pdm_clock(CLOCK_MONOTONIC)) &&
+        pdm_policy_names_any())
+        pdm_options_want(fd, d);
+}
+
+void pdm_descriptor_accepted(int listener, int fd)
+{
+    const uint32_t inherited = PDM_FD_OURS | PDM_FD_ITS | PDM_FD_STICKY_DSTOPTS |
+                               PDM_FD_STICKY_OTHER | PDM_FD_CORKED | PDM_FD_SEND_STAMPS;
+    struct pdm_descriptor *from = pdm_descriptor_socket(listener), *d;
+
+    if (from == NULL || !pdm_descriptor_is_stream(from)) {
+        pdm_descriptor_closed(fd); /* whatever bore that number is gone */
+        return;
+    }
+    d = make_entry(fd);
+    if (d == NULL || !keeps_track())
+        return;
+    uint32_t flags = pdm_descriptor_flags(from) & inherited;
+
+    if ((pdm_descriptor_flags(from) & PDM_FD_SHARED) != 0)
+        flags |= PDM_FD_OUR_DSTOPTS | PDM_FD_OUR_STAMP; /* set elsewhere, perhaps */
+    reset(d, PDM_FD_KNOWN | PDM_FD_TCP6 | PDM_FD_ACCEPTED | flags);
+    atomic_store_explicit(&d->protocol, IPPROTO_TCP, memory_order_relaxed);
+    pdm_descriptor_listens(listener, from);
 }
 
 void pdm_descriptor_forget(int fd)
@@ -255,7 +369,7 @@ static void release(int fd, struct pdm_descriptor *d, bool handed_on)
         return;
     pdm_descriptor_clear(d, PDM_FD_OURS | PDM_FD_SETTLED);
     if (handed_on)
-        pdm_descriptor_set(d, PDM_FD_HANDED_ON);
+        pdm_descriptor_set(d, PDM_FD_HANDED_ON | PDM_FD_SHARED);
 }
 
 void pdm_descriptor_release(int fd, bool handed_on)
@@ -275,7 +389,7 @@ static void release_each(bool exec_only)
         for (int i = 0; d != NULL && i < LEAF_SIZE; i++) {
             int fd = leaf << PDM_LEAF_BITS | i;
 
-            if ((pdm_descriptor_flags(d + i) & PDM_FD_UDP6) == 0)
+            if (pdm_descriptor_if_ours(d + i) == NULL)
                 continue;
             if (exec_only && (pdm_sys(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) & FD_CLOEXEC) != 0)
                 continue;
@@ -305,7 +419,7 @@ void pdm_descriptor_share_all(void)
             atomic_load_explicit(&pdm_descriptor_leaves[leaf], memory_order_acquire);
 
         for (int i = 0; d != NULL && i < LEAF_SIZE; i++)
-            if ((pdm_descriptor_flags(d + i) & PDM_FD_UDP6) != 0)
+            if (pdm_descriptor_if_ours(d + i) != NULL)
                 pdm_descriptor_set(d + i, PDM_FD_SHARED);
     }
 }
@@ -313,9 +427,13 @@ void pdm_descriptor_share_all(void)
 void pdm_descriptor_inherited(void)
 {
     for (int fd = 0; fd <= 2; fd++) {
-        uint32_t flags = look_up(fd);
+        int protocol = 0;
+        uint32_t flags = look_up(fd, &protocol);
 
-        if ((flags & PDM_FD_UDP6) != 0 && make_entry(fd) != NULL)
-            reset(pdm_descriptor_entry(fd), flags);
+        if ((flags & PDM_FD_IP6) == 0 || make_entry(fd) == NULL)
+            continue;
+        reset(pdm_descriptor_entry(fd), flags);
+        atomic_store_explicit(&pdm_descriptor_entry(fd)->protocol, (uint32_t)protocol,
+                              memory_order_relaxed);
     }
 }

@@ -18,9 +18,14 @@
 #include "shim/process.h"
 
 enum pdm_descriptor_flag {
-    PDM_FD_KNOWN = 1 << 0, /* what it is was looked up; without PDM_FD_UDP6 it is not ours */
+    PDM_FD_KNOWN = 1 << 0, /* what it is was looked up; without one of PDM_FD_IP6 it is not ours */
     PDM_FD_UDP6 = 1 << 1,
-    PDM_FD_CONNECTED = 1 << 2,
+    PDM_FD_RAW6 = 1 << 24,
+    PDM_FD_TCP6 = 1 << 25,
+    PDM_FD_IP6 = PDM_FD_UDP6 | PDM_FD_RAW6 | PDM_FD_TCP6,
+    PDM_FD_ACCEPTED = 1 << 26,  /* TCP: the end that was connected to */
+    PDM_FD_SPOKEN = 1 << 29,    /* TCP: the last that was missed was a send */
+    PDM_FD_CONNECTED = 1 << 2,  /* TCP: and the connection stands */
     PDM_FD_BOUND_PORT = 1 << 3, /* local_port is known */
     PDM_FD_BOUND_ADDR = 1 << 4, /* local is known, and the source of all it sends */
     PDM_FD_HANDED_ON = 1 << 5,  /* another program may read it: receive options stay off */
@@ -49,18 +54,27 @@ enum pdm_descriptor_flag {
     PDM_FD_MORE = 1 << 17,           /* after MSG_MORE */
     PDM_FD_SEGMENTS = 1 << 18,       /* UDP_SEGMENT */
     PDM_FD_ODD_ROUTE = 1 << 23,      /* the source address cannot be foretold */
+    PDM_FD_OWN_HEADERS = 1 << 27,    /* IPV6_HDRINCL */
+    PDM_FD_ANSWERS = 1 << 28,        /* it sent an Echo Reply: others' requests are its business */
     PDM_FD_SEND_STAMPS = 1 << 22     /* what it sends comes back, headers included */
 };
 
 struct pdm_descriptor {
     _Alignas(64) _Atomic uint32_t flags; /* enum pdm_descriptor_flag */
     _Atomic uint32_t local_port;
+    _Atomic uint32_t protocol;      /* of IP */
     _Atomic uint64_t local[2];      /* network byte order */
     _Atomic uint64_t flow;          /* of a connected socket: a struct pdm_flow_ref, or 0 */
     _Atomic uint64_t unnamed[2];    /* the peer that no association names, ... */
     _Atomic uint64_t unnamed_epoch; /* ... as of this policy; 0: none */
     _Atomic int64_t unproven;       /* CLOCK_REALTIME: stamps up to here may be invented */
     _Atomic int64_t last_stamp;     /* of the datagram read last */
+    _Atomic uint64_t peer[2];       /* as connected to: getpeername() knows no peer ... */
+    _Atomic uint32_t peer_scope;    /* ... without a port, as raw sockets' are */
+    _Atomic uint32_t reads;         /* TCP: begun, to notice two at once */
+    _Atomic uint32_t missed;        /* TCP: sends not answered, before there was a flow */
+    _Atomic uint32_t identifier;    /* ICMPv6: of the last echo, in both halves if it asked */
+    _Atomic uint64_t source[2];     /* the own address of the last datagram, if it has no local */
 };
 
 static inline uint32_t pdm_descriptor_flags(const struct pdm_descriptor *d)
@@ -95,23 +109,40 @@ static inline struct pdm_descriptor *pdm_descriptor_entry(int fd)
     return d != NULL ? d + (fd & ((1 << PDM_LEAF_BITS) - 1)) : NULL;
 }
 
-static inline struct pdm_descriptor *pdm_descriptor_if_udp6(struct pdm_descriptor *d)
+static inline struct pdm_descriptor *pdm_descriptor_if_ours(struct pdm_descriptor *d)
 {
-    return d != NULL && (pdm_descriptor_flags(d) & PDM_FD_UDP6) != 0 ? d : NULL;
+    return d != NULL && (pdm_descriptor_flags(d) & PDM_FD_IP6) != 0 ? d : NULL;
 }
 
-/* Looks FD up; the entry of a UDP socket over IPv6, or NULL. */
+static inline bool pdm_descriptor_is_stream(const struct pdm_descriptor *d)
+{
+    return (pdm_descriptor_flags(d) & PDM_FD_TCP6) != 0;
+}
+
+static inline bool pdm_descriptor_is_raw(const struct pdm_descriptor *d)
+{
+    return (pdm_descriptor_flags(d) & PDM_FD_RAW6) != 0;
+}
+
+/* Whether what D carries is ICMPv6. */
+static inline bool pdm_descriptor_is_icmp(const struct pdm_descriptor *d)
+{
+    return pdm_descriptor_is_raw(d) &&
+           atomic_load_explicit(&d->protocol, memory_order_relaxed) == IPPROTO_ICMPV6;
+}
+
+/* Looks FD up; the entry of a UDP, raw or TCP socket over IPv6, or NULL. */
 struct pdm_descriptor *pdm_descriptor_look_up(int fd);
 
 /*
- * The entry of a UDP socket over IPv6, or NULL. For calls that any descriptor takes: asks the
+ * The entry of such a socket, or NULL. For calls that any descriptor takes: asks the
  * kernel nothing.
  */
 static inline struct pdm_descriptor *pdm_descriptor_known(int fd)
 {
     if (!atomic_load_explicit(&pdm_active, memory_order_relaxed))
         return NULL;
-    return pdm_descriptor_if_udp6(pdm_descriptor_entry(fd));
+    return pdm_descriptor_if_ours(pdm_descriptor_entry(fd));
 }
 
 /* The same for socket calls: looks an unknown descriptor up. */
@@ -123,7 +154,7 @@ static inline struct pdm_descriptor *pdm_descriptor_socket(int fd)
 
     if (d == NULL || (pdm_descriptor_flags(d) & PDM_FD_KNOWN) == 0)
         return pdm_descriptor_look_up(fd);
-    return pdm_descriptor_if_udp6(d);
+    return pdm_descriptor_if_ours(d);
 }
 
 /* A descriptor was made, copied or closed. In a vfork child these change nothing. */
@@ -135,11 +166,17 @@ void pdm_descriptor_closed_range(unsigned int first, unsigned int last);
 void pdm_descriptor_spread(int fd, const struct pdm_descriptor *d);
 /* Its addresses may have changed. */
 void pdm_descriptor_moved(struct pdm_descriptor *d);
+/* It was connected to ADDR. */
+void pdm_descriptor_connected(struct pdm_descriptor *d, const struct sockaddr *addr, socklen_t len);
 /* Learns its local port and, if it has one for good, its local address. False if it has no port
- * yet. */
+ * yet; a raw socket never has one. */
 bool pdm_descriptor_local(int fd, struct pdm_descriptor *d);
 /* Its type is no longer what it was. */
 void pdm_descriptor_forget(int fd);
+/* FD becomes a listener: what it accepts will have its receive options. */
+void pdm_descriptor_listens(int fd, struct pdm_descriptor *d);
+/* FD was accepted on LISTENER, whose options it has. */
+void pdm_descriptor_accepted(int listener, int fd);
 
 /* Clears the receive options that the shim has set on FD. HANDED_ON: they stay off. */
 void pdm_descriptor_release(int fd, bool handed_on);

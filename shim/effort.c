@@ -7,30 +7,35 @@
 #include "core/limits.h"
 #include "shim/mapping.h"
 #include "shim/process.h"
+#include "shim/sys.h"
 
 static struct {
     _Atomic int64_t until;  /* no request before this */
     _Atomic int64_t pause;  /* after the last failure; 0: the agent answered */
     _Atomic int64_t failed; /* when that was */
-    _Atomic int64_t spent;
-    _Atomic int64_t since; /* when the first was asked for */
+    _Atomic int64_t paid;   /* when the share will have paid for all that was done */
 } effort;
+
+/* The time of the program that NS of ours take as its share. */
+static int64_t cost(int64_t ns)
+{
+    return ns * 100 / (int64_t)pdm_policy_settings().share;
+}
 
 bool pdm_effort_left(int64_t now)
 {
-    int64_t share = pdm_policy_settings().share;
-    int64_t none = 0;
-
-    atomic_compare_exchange_strong(&effort.since, &none, now);
-    int64_t lived = now - atomic_load_explicit(&effort.since, memory_order_relaxed);
-
-    return atomic_load_explicit(&effort.spent, memory_order_relaxed) <
-           PDM_BURST_NS + lived / 100 * share;
+    return atomic_load_explicit(&effort.paid, memory_order_relaxed) <= now;
 }
 
+/* A program that did nothing for long has earned a burst, and no more. */
 void pdm_effort_spend(int64_t ns)
 {
-    atomic_fetch_add_explicit(&effort.spent, ns, memory_order_relaxed);
+    int64_t earliest = pdm_clock(CLOCK_MONOTONIC) - cost(PDM_BURST_NS);
+    int64_t before = atomic_load_explicit(&effort.paid, memory_order_relaxed), after;
+
+    do
+        after = (before > earliest ? before : earliest) + cost(ns);
+    while (!atomic_compare_exchange_weak(&effort.paid, &before, after));
 }
 
 /* An agent that hung and goes on shows life in the policy: no need to wait for the pause to end. */

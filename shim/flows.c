@@ -23,7 +23,7 @@
 struct table {
     _Atomic uint32_t used;  /* flows ever taken into use */
     _Atomic uint32_t hand;  /* where the search for an idle flow goes on */
-    _Atomic uint32_t freed; /* index + 1 of a flow given up lately, or 0 */
+    _Atomic uint64_t freed; /* index + 1 of the flow given up last, or 0; above it, how many were */
     _Atomic uint64_t incarnations;
 };
 
@@ -122,12 +122,21 @@ static uint64_t next_incarnation(void)
 
 static void clear(struct pdm_flow_entry *e)
 {
-    size_t from = offsetof(struct pdm_flow_entry, state);
+    size_t from = offsetof(struct pdm_flow_entry, bucket);
 
+    /* First: who looks without the lock must not take the next flow for this one. */
+    atomic_store(&e->incarnation, next_incarnation());
+    atomic_store(&e->denied, false);
+    atomic_store(&e->state, PDM_FLOW_FREE);
+    atomic_store(&e->slot, 0);
+    atomic_store(&e->owner, 0);
+    atomic_store(&e->hash, 0);
+    atomic_store(&e->last_overlapped, 0);
+    atomic_store(&e->resume_at, 0);
     memset((uint8_t *)e + from, 0, sizeof *e - from);
     e->bucket = UINT32_MAX;
     atomic_store_explicit(&e->references, 0, memory_order_relaxed);
-    atomic_store_explicit(&e->incarnation, next_incarnation(), memory_order_relaxed);
+    atomic_store_explicit(&e->disturbed, false, memory_order_relaxed);
 }
 
 /* Of some flows the one idle longest, emptied and locked. */
@@ -153,16 +162,54 @@ static struct pdm_flow_entry *evict(int64_t now)
     return oldest;
 }
 
-/* The flow given up last: a program that opens and closes one socket after another stays small. */
+static struct pdm_flow_entry *flow_in(uint64_t bucket)
+{
+    uint32_t index = (uint32_t)bucket;
+
+    return index != 0 && index <= arena.capacity ? &arena.flows[index - 1] : NULL;
+}
+
+/*
+ * The flows given up, last in, first out: a program that opens and closes one socket after another
+ * stays small. What is in the list may be in use again, if it made room for another.
+ */
+static struct pdm_flow_entry *pop_freed(void)
+{
+    uint64_t head = atomic_load_explicit(&arena.table->freed, memory_order_acquire), next;
+    struct pdm_flow_entry *e;
+
+    do {
+        e = flow_in(head);
+        if (e == NULL)
+            return NULL;
+        next = (head >> 32 << 32) + (1ULL << 32);
+        next |= atomic_load_explicit(&e->next_freed, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak(&arena.table->freed, &head, next));
+    atomic_store(&e->listed, false);
+    return e;
+}
+
+static void push_freed(struct pdm_flow_entry *e)
+{
+    uint64_t head = atomic_load_explicit(&arena.table->freed, memory_order_relaxed), next;
+
+    if (atomic_exchange(&e->listed, true))
+        return;
+    do {
+        atomic_store_explicit(&e->next_freed, (uint32_t)head, memory_order_relaxed);
+        next = ((head >> 32 << 32) + (1ULL << 32)) | ((uint64_t)(e - arena.flows) + 1);
+    } while (!atomic_compare_exchange_weak(&arena.table->freed, &head, next));
+}
+
 static struct pdm_flow_entry *take_freed(void)
 {
-    uint32_t freed = atomic_exchange_explicit(&arena.table->freed, 0, memory_order_relaxed);
+    struct pdm_flow_entry *e = pop_freed();
 
-    if (freed == 0 || !try_lock(&arena.flows[freed - 1]))
+    if (e == NULL || !try_lock(e))
         return NULL;
-    if (arena.flows[freed - 1].state == PDM_FLOW_FREE)
-        return &arena.flows[freed - 1];
-    pdm_flow_release(&arena.flows[freed - 1]);
+    if (e->state == PDM_FLOW_FREE)
+        return e;
+    pdm_flow_release(e);
     return NULL;
 }
 
@@ -204,13 +251,6 @@ static struct pdm_flow_entry *take_place(int64_t now)
 static uint64_t bucket_value(uint64_t hash, const struct pdm_flow_entry *e)
 {
     return (hash & 0xFFFFFFFF00000000ULL) | ((uint64_t)(e - arena.flows) + 1);
-}
-
-static struct pdm_flow_entry *flow_in(uint64_t bucket)
-{
-    uint32_t index = (uint32_t)bucket;
-
-    return index != 0 && index <= arena.capacity ? &arena.flows[index - 1] : NULL;
 }
 
 /*
@@ -310,34 +350,48 @@ struct pdm_flow_entry *pdm_flow_acquire(const struct pdm_tuple *tuple, int64_t n
             return NULL;
         e->tuple = *tuple;
         e->state = PDM_FLOW_ASKING;
+        e->hash = hash;
         if (!enter(e, hash)) {
+            clear(e);
+            push_freed(e);
             pdm_flow_release(e);
             return NULL;
         }
     }
-    if (e != NULL && now != 0)
+    if (e != NULL)
         touch(e, now);
     return e;
 }
 
+static uint64_t reference_to(const struct pdm_flow_entry *e, uint64_t incarnation)
+{
+    return incarnation << INDEX_BITS | ((uint64_t)(e - arena.flows) + 1);
+}
+
 uint64_t pdm_flow_enter(struct pdm_flow_entry *e)
 {
-    uint64_t incarnation = atomic_load_explicit(&e->incarnation, memory_order_relaxed);
-
     atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
-    return incarnation << INDEX_BITS | ((uint64_t)(e - arena.flows) + 1);
+    return reference_to(e, atomic_load_explicit(&e->incarnation, memory_order_relaxed));
+}
+
+/* The place that REFERENCE means, whatever is there now. */
+static struct pdm_flow_entry *referred(uint64_t reference)
+{
+    uint64_t index = reference & ((1U << INDEX_BITS) - 1);
+
+    return atomic_load_explicit(&arena.state, memory_order_acquire) == 2 && index != 0 &&
+                   index <= arena.capacity
+               ? &arena.flows[index - 1]
+               : NULL;
 }
 
 struct pdm_flow_entry *pdm_flow_by_reference(uint64_t reference, bool *taken)
 {
-    uint64_t index = reference & ((1U << INDEX_BITS) - 1);
+    struct pdm_flow_entry *e = referred(reference);
 
     *taken = false;
-    if (atomic_load_explicit(&arena.state, memory_order_acquire) != 2 || index == 0 ||
-        index > arena.capacity)
+    if (e == NULL)
         return NULL;
-    struct pdm_flow_entry *e = &arena.flows[index - 1];
-
     if (!try_lock(e)) {
         *taken = true;
         return NULL;
@@ -363,10 +417,57 @@ void pdm_flow_leave(uint64_t reference)
         pdm_agent_close(e);
         clear(e);
         atomic_store_explicit(&e->last_used, 0, memory_order_relaxed);
-        atomic_store_explicit(&arena.table->freed, (uint32_t)(e - arena.flows) + 1,
-                              memory_order_relaxed);
+        push_freed(e);
     }
     pdm_flow_release(e);
+}
+
+void pdm_flow_disturb(uint64_t reference)
+{
+    struct pdm_flow_entry *e = referred(reference);
+
+    if (e != NULL)
+        atomic_store_explicit(&e->disturbed, true, memory_order_relaxed);
+}
+
+uint64_t pdm_flow_reference(const struct pdm_tuple *tuple)
+{
+    if (atomic_load_explicit(&arena.state, memory_order_acquire) != 2)
+        return 0;
+    uint64_t hash = pdm_tuple_hash(tuple, arena.seed);
+    uint32_t at = (uint32_t)(hash % buckets());
+
+    for (int i = 0; i < PDM_FLOW_PROBES; i++, at = (at + 1) % buckets()) {
+        uint64_t bucket = atomic_load_explicit(&arena.buckets[at], memory_order_acquire);
+        const struct pdm_flow_entry *e = flow_in(bucket);
+
+        if (bucket == 0)
+            break;
+        if (e == NULL || (bucket ^ hash) >> 32 != 0)
+            continue;
+        uint64_t incarnation = atomic_load(&e->incarnation);
+
+        /* All of the hash, under a seed that nobody knows, stands for the tuple. */
+        if (atomic_load(&e->hash) == hash)
+            return reference_to(e, incarnation);
+    }
+    return 0;
+}
+
+bool pdm_flow_peek(uint64_t reference, struct pdm_flow_seen *seen)
+{
+    const struct pdm_flow_entry *e = referred(reference);
+
+    if (e == NULL)
+        return false;
+    seen->state = atomic_load(&e->state); /* first: an open flow has its slot already */
+    seen->denied = atomic_load(&e->denied);
+    seen->slot = atomic_load(&e->slot);
+    seen->owner = atomic_load(&e->owner);
+    seen->last_overlapped = atomic_load(&e->last_overlapped);
+    seen->resume_at = atomic_load(&e->resume_at);
+    /* Last: whatever was read of a later flow came after its incarnation. */
+    return atomic_load(&e->incarnation) == reference >> INDEX_BITS;
 }
 
 uint32_t pdm_flow_index(const struct pdm_flow_entry *e)

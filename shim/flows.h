@@ -26,10 +26,21 @@ enum pdm_flow_state {
 struct pdm_flow_entry {
     _Atomic uint32_t references;  /* descriptors of connected sockets that stand for it */
     _Atomic uint64_t last_used;   /* CLOCK_MONOTONIC; read without the lock, to find the idle */
+    _Atomic uint32_t next_freed;  /* in the list of those given up */
+    _Atomic bool listed;          /* there */
     _Atomic uint64_t incarnation; /* another for each flow in this place; read without the lock */
+    _Atomic bool disturbed;       /* something went by while another held the lock */
+
+    /* Written under the lock, read without it by pdm_flow_peek(). */
+    _Atomic bool denied; /* the agent gave no key or no place when it was asked last */
+    _Atomic enum pdm_flow_state state;
+    _Atomic uint32_t slot;
+    _Atomic uint64_t owner;
+    _Atomic uint64_t hash;           /* of tuple */
+    _Atomic int64_t last_overlapped; /* the last server delay that was marked so */
+    _Atomic int64_t resume_at;       /* no option before: they seemed to get lost on the path */
 
     /* Under the lock. */
-    enum pdm_flow_state state;
     uint32_t bucket;
     struct pdm_tuple tuple; /* as we send */
     uint32_t epoch;         /* of the policy under which it was opened */
@@ -37,16 +48,18 @@ struct pdm_flow_entry {
     int64_t search_at;      /* search again for a Kri then */
     int64_t search_pause;
     uint32_t mtu; /* of the path: what an option would make longer goes without; 0: not known yet */
-    uint64_t instance; /* of the agent that opened it */
-    uint32_t slot;
-    uint64_t owner;
-    uint32_t lease;          /* Kri in the last lease */
-    int64_t last_overlapped; /* the last server delay that was marked so */
+    uint64_t instance;            /* of the agent that opened it */
+    uint32_t lease;               /* Kri in the last lease */
+    int64_t pause;                /* the last before resume_at; 0: an option was named since */
+    uint64_t named;               /* the flow's when it was made */
+    int64_t look_at;              /* TCP: no option is awaited before */
+    uint32_t retransmitted;       /* TCP: segments, when the last option was sent */
+    uint8_t seen[PDM_OPTION_MAX]; /* TCP: the last option that was read */
     struct pdm_flow flow;
 };
 
 /* Finds the flow of TUPLE or, with MAKE, makes room for it; locked. NULL: taken by another, or no
- * room. NOW 0: not used, only looked at. */
+ * room. */
 struct pdm_flow_entry *pdm_flow_acquire(const struct pdm_tuple *tuple, int64_t now, bool make);
 void pdm_flow_release(struct pdm_flow_entry *e);
 
@@ -57,6 +70,25 @@ void pdm_flow_release(struct pdm_flow_entry *e);
 uint64_t pdm_flow_enter(struct pdm_flow_entry *e);
 struct pdm_flow_entry *pdm_flow_by_reference(uint64_t reference, bool *taken);
 void pdm_flow_leave(uint64_t reference);
+/* Something was sent or received of which a flow that another holds locked does not know. */
+void pdm_flow_disturb(uint64_t reference);
+
+/* What may be told of a flow without its lock. */
+struct pdm_flow_seen {
+    bool denied;
+    enum pdm_flow_state state;
+    uint32_t slot;
+    uint64_t owner;
+    int64_t last_overlapped;
+    int64_t resume_at;
+};
+
+/*
+ * For those who ask about a flow: without its lock, so that no packet loses its option by it. A
+ * reference to the flow of TUPLE, or 0; and what a reference stands for, false if that is gone.
+ */
+uint64_t pdm_flow_reference(const struct pdm_tuple *tuple);
+bool pdm_flow_peek(uint64_t reference, struct pdm_flow_seen *seen);
 
 /* Its place in the table. */
 uint32_t pdm_flow_index(const struct pdm_flow_entry *e);

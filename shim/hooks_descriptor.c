@@ -2,17 +2,22 @@
 /* The calls that make, move, copy and close descriptors, and those that set what they do. */
 #undef _FORTIFY_SOURCE
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "shim/descriptor.h"
 #include "shim/hook.h"
 #include "shim/options.h"
+#include "shim/peer.h"
 #include "shim/real.h"
+#include "shim/stream.h"
 
 /* --- made and closed --- */
 
@@ -31,7 +36,7 @@ PDM_HOOK(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags
     int made = pdm_real.accept4(fd, addr, len, flags);
 
     if (made >= 0)
-        pdm_descriptor_closed(made); /* whatever bore that number is gone */
+        pdm_descriptor_accepted(fd, made);
     return made;
 }
 
@@ -40,7 +45,7 @@ PDM_HOOK(int, accept, (int fd, struct sockaddr *addr, socklen_t *len))
     int made = pdm_real.accept(fd, addr, len);
 
     if (made >= 0)
-        pdm_descriptor_closed(made);
+        pdm_descriptor_accepted(fd, made);
     return made;
 }
 
@@ -126,24 +131,48 @@ PDM_HOOK(int, connect, (int fd, const struct sockaddr *addr, socklen_t len))
         pdm_descriptor_moved(d);
     int result = pdm_real.connect(fd, addr, len);
 
-    if (d != NULL && result == 0 && addr->sa_family != AF_UNSPEC)
-        pdm_descriptor_set(d, PDM_FD_CONNECTED);
+    if (d != NULL && result == 0)
+        pdm_descriptor_connected(d, addr, len);
     return result;
 }
 PDM_HOOK_ALIAS(__connect, connect);
 
+PDM_HOOK(int, listen, (int fd, int backlog))
+{
+    struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+
+    /* Before the first client: what it accepts has its receive options. */
+    if (d != NULL && pdm_descriptor_is_stream(d))
+        pdm_descriptor_listens(fd, d);
+    return pdm_real.listen(fd, backlog);
+}
+
 /* --- socket options --- */
+
+/* To uncork is to send what was held. */
+static bool uncorks(const struct pdm_descriptor *d, int name, const void *value, socklen_t len)
+{
+    int on = 1;
+
+    if (name != TCP_CORK || (pdm_descriptor_flags(d) & PDM_FD_CORKED) == 0 || len < sizeof on ||
+        value == NULL || !pdm_descriptor_is_stream(d) || pdm_peer_unnamed_own(d))
+        return false;
+    memcpy(&on, value, sizeof on);
+    return on == 0;
+}
 
 PDM_HOOK(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len))
 {
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
 
-    if (d == NULL)
+    if (d == NULL || (level == IPPROTO_TCP && name != TCP_CORK))
         return pdm_real.setsockopt(fd, level, name, value, len);
     uint32_t before = pdm_descriptor_flags(d);
     int result = 0;
 
-    if (!pdm_options_intercept(fd, d, level, name, value, len)) {
+    if (level == IPPROTO_TCP && uncorks(d, name, value, len) && pdm_stream_uncork(fd, d, &result)) {
+        pdm_descriptor_clear(d, PDM_FD_CORKED);
+    } else if (!pdm_options_intercept(fd, d, level, name, value, len)) {
         result = pdm_real.setsockopt(fd, level, name, value, len);
         if (result == 0)
             pdm_options_noted(fd, d, level, name, value, len);
@@ -156,8 +185,18 @@ PDM_HOOK(int, setsockopt, (int fd, int level, int name, const void *value, sockl
 PDM_HOOK(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len))
 {
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
+
+    if (d != NULL && level == IPPROTO_IPV6 && name == IPV6_2292PKTOPTIONS &&
+        pdm_descriptor_is_stream(d))
+        return pdm_options_of_packet(fd, d, value, len);
+    int saved = errno;
     int result = pdm_real.getsockopt(fd, level, name, value, len);
 
+    if (d != NULL && result != 0 && errno == ENOTCONN && level == IPPROTO_IPV6 &&
+        name == IPV6_MTU && pdm_descriptor_is_stream(d) && pdm_options_mtu(fd, value, len)) {
+        errno = saved;
+        return 0;
+    }
     if (d != NULL && result == 0)
         pdm_options_hide(d, level, name, value, *len);
     return result;

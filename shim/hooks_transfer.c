@@ -13,6 +13,7 @@
 #include "shim/descriptor.h"
 #include "shim/peer.h"
 #include "shim/send.h"
+#include "shim/stream.h"
 
 void __chk_fail(void) __attribute__((noreturn));
 
@@ -24,6 +25,14 @@ void __chk_fail(void) __attribute__((noreturn));
 
 /* --- sending --- */
 
+/* A datagram or part of a stream, with an option if one can go along. */
+static bool send_along(int fd, struct pdm_descriptor *d, const struct msghdr *msg, int flags,
+                       ssize_t *result)
+{
+    return pdm_descriptor_is_stream(d) ? pdm_stream_send(fd, d, msg, flags, result)
+                                       : pdm_send(fd, d, msg, flags, result);
+}
+
 static bool send_one(int fd, struct pdm_descriptor *d, const void *buf, size_t len, int flags,
                      const struct sockaddr *to, socklen_t to_len, ssize_t *result)
 {
@@ -34,7 +43,7 @@ static bool send_one(int fd, struct pdm_descriptor *d, const void *buf, size_t l
         msg.msg_name = (void *)(uintptr_t)to;
         msg.msg_namelen = to_len;
     }
-    return pdm_send(fd, d, &msg, flags, result);
+    return send_along(fd, d, &msg, flags, result);
 }
 
 SLOW static ssize_t send_to(int fd, struct pdm_descriptor *d, const void *buf, size_t len,
@@ -104,11 +113,11 @@ PDM_HOOK(ssize_t, writev, (int fd, const struct iovec *iov, int count))
     struct pdm_descriptor *d = pdm_descriptor_known(fd);
     ssize_t result;
 
-    if (d != NULL && is_ordinary(iov, count)) {
+    if (d != NULL && !pdm_peer_unnamed_own(d) && is_ordinary(iov, count)) {
         struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov,
                              .msg_iovlen = (size_t)count};
 
-        if (pdm_send(fd, d, &msg, 0, &result))
+        if (send_along(fd, d, &msg, 0, &result))
             return result;
     }
     return pdm_real.writev(fd, iov, count);
@@ -140,7 +149,8 @@ PDM_HOOK(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags))
     ssize_t result;
 
     if (d != NULL && msg != NULL && msg->msg_iovlen <= IOV_MAX &&
-        !pdm_peer_idle(d, msg->msg_name, msg->msg_namelen) && pdm_send(fd, d, msg, flags, &result))
+        !pdm_peer_idle(d, msg->msg_name, msg->msg_namelen) &&
+        send_along(fd, d, msg, flags, &result))
         return result;
     if (d == NULL && msg != NULL && msg->msg_control != NULL)
         release_passed(msg);
@@ -152,14 +162,55 @@ PDM_HOOK(int, sendmmsg, (int fd, struct mmsghdr *vec, unsigned int vlen, int fla
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
     int result;
 
-    if (d != NULL && vec != NULL && pdm_send_many(fd, d, vec, vlen, flags, &result))
+    if (d != NULL && vec != NULL && !pdm_descriptor_is_stream(d) &&
+        pdm_send_many(fd, d, vec, vlen, flags, &result))
         return result;
+    if (d != NULL && pdm_descriptor_is_stream(d))
+        pdm_stream_passed(fd, d);
     for (unsigned int i = 0; d == NULL && vec != NULL && i < vlen; i++)
         if (vec[i].msg_hdr.msg_control != NULL)
             release_passed(&vec[i].msg_hdr);
     return pdm_real.sendmmsg(fd, vec, vlen, flags);
 }
 PDM_HOOK_ALIAS(__sendmmsg, sendmmsg);
+
+/* What a stream's flow knows of a read that does not look for an option. */
+static ssize_t heard(int fd, int flags, ssize_t result)
+{
+    struct pdm_descriptor *d = pdm_descriptor_known(fd);
+
+    if (result > 0 && d != NULL && pdm_descriptor_is_stream(d) && !pdm_peer_unnamed_own(d) &&
+        pdm_stream_is_receipt(flags)) {
+        pdm_stream_read_begins(d);
+        pdm_stream_received(fd, d, NULL, 0);
+    }
+    return result;
+}
+
+/* Calls that take no option. */
+static ssize_t passed(int fd, ssize_t result)
+{
+    struct pdm_descriptor *d = pdm_descriptor_known(fd);
+
+    if (result > 0 && d != NULL && pdm_descriptor_is_stream(d) && !pdm_peer_unnamed_own(d))
+        pdm_stream_passed(fd, d);
+    return result;
+}
+
+PDM_HOOK(ssize_t, sendfile, (int out, int in, off_t *offset, size_t count))
+{
+    return passed(out, pdm_real.sendfile(out, in, offset, count));
+}
+PDM_HOOK_ALIAS(sendfile64, sendfile);
+
+PDM_HOOK(ssize_t, splice,
+         (int in, off64_t *in_offset, int out, off64_t *out_offset, size_t len, unsigned int flags))
+{
+    ssize_t result = pdm_real.splice(in, in_offset, out, out_offset, len, flags);
+
+    heard(in, 0, result);
+    return passed(out, result);
+}
 
 /* --- receiving --- */
 
@@ -180,6 +231,8 @@ SLOW static ssize_t receive_from(int fd, struct pdm_descriptor *d, void *buf, si
 
     if (pdm_receive_along(d) && receive_one(fd, d, buf, len, flags, from, from_len, &result))
         return result;
+    if (pdm_descriptor_is_stream(d))
+        return heard(fd, flags, pdm_real.recvfrom(fd, buf, len, flags, from, from_len));
     /* Not read along on yet: who sent this? */
     if (from == NULL && (flags & MSG_ERRQUEUE) == 0) {
         from = (struct sockaddr *)&name;
@@ -198,7 +251,7 @@ PDM_HOOK(ssize_t, recvfrom,
 
     if (d == NULL || pdm_receive_idle(d))
         return pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
-    if (from == NULL || pdm_receive_along(d))
+    if (from == NULL || pdm_receive_along(d) || pdm_descriptor_is_stream(d))
         return receive_from(fd, d, buf, len, flags, from, from_len);
     ssize_t result = pdm_real.recvfrom(fd, buf, len, flags, from, from_len);
 
@@ -241,10 +294,12 @@ PDM_HOOK(ssize_t, readv, (int fd, const struct iovec *iov, int count))
     struct pdm_descriptor *d = pdm_descriptor_known(fd);
     ssize_t result;
 
-    if (d != NULL && is_ordinary(iov, count) &&
+    if (d == NULL || pdm_receive_idle(d))
+        return pdm_real.readv(fd, iov, count);
+    if (is_ordinary(iov, count) && pdm_receive_along(d) &&
         pdm_receive_plain(fd, d, iov, (size_t)count, 0, NULL, NULL, &result))
         return result;
-    return pdm_real.readv(fd, iov, count);
+    return heard(fd, 0, pdm_real.readv(fd, iov, count));
 }
 
 PDM_HOOK(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags))
@@ -257,6 +312,8 @@ PDM_HOOK(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags))
     if (pdm_receive_along(d) && pdm_receive(fd, d, msg, flags, &result))
         return result;
     result = pdm_real.recvmsg(fd, msg, flags);
+    if (pdm_descriptor_is_stream(d))
+        return heard(fd, flags, result);
     if (result >= 0 && msg->msg_name != NULL && !pdm_peer_idle(d, msg->msg_name, msg->msg_namelen))
         pdm_received_from(fd, d, msg->msg_name, msg->msg_namelen);
     return result;

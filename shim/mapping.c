@@ -201,6 +201,11 @@ bool pdm_policy_names(const uint8_t *local, const uint8_t peer[static PDM_ADDR_L
     return is_ready() && pdm_policy_find(map.policy, local, peer, &entry);
 }
 
+bool pdm_policy_names_any(void)
+{
+    return is_ready() && atomic_load_explicit(&map.policy->lengths, memory_order_relaxed) != 0;
+}
+
 uint32_t pdm_global_pointer_next(const uint8_t saddr[static PDM_ADDR_LEN])
 {
     enum pdm_saddr_type type = pdm_saddr_type(saddr);

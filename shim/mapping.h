@@ -34,6 +34,8 @@ int64_t pdm_policy_heartbeat(void);
 /* Whether the policy names PEER, seen from LOCAL (NULL: any). Without a policy: no. */
 bool pdm_policy_names(const uint8_t *local, const uint8_t peer[static PDM_ADDR_LEN]);
 
+/* Whether it names anybody. */
+bool pdm_policy_names_any(void);
 /* The Global Pointer for the next packet from SADDR. Counts it. */
 uint32_t pdm_global_pointer_next(const uint8_t saddr[static PDM_ADDR_LEN]);
 

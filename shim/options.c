@@ -6,12 +6,16 @@
 #include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/time.h>
 
 #include "core/limits.h"
+#include "shim/connection.h"
+#include "shim/control.h"
+#include "shim/mapping.h"
 #include "shim/process.h"
 #include "shim/real.h"
 #include "shim/sys.h"
@@ -47,7 +51,10 @@ static const struct {
     bool for_good; /* stays when set to 0: what else is set is not known */
 } send_options[] = {
     {IPPROTO_UDP, UDP_CORK, PDM_FD_CORKED, false},
+    {IPPROTO_TCP, TCP_CORK, PDM_FD_CORKED, false},
     {IPPROTO_UDP, UDP_SEGMENT, PDM_FD_SEGMENTS, false},
+    {IPPROTO_IPV6, IPV6_HDRINCL, PDM_FD_OWN_HEADERS, false},
+    {SOL_RAW, IPV6_HDRINCL, PDM_FD_OWN_HEADERS, false},
     {SOL_SOCKET, SO_BINDTODEVICE, PDM_FD_ODD_ROUTE, true},
     {SOL_SOCKET, SO_BINDTOIFINDEX, PDM_FD_ODD_ROUTE, true},
     {SOL_SOCKET, SO_MARK, PDM_FD_ODD_ROUTE, true},
@@ -65,7 +72,7 @@ static long set_int(int fd, int level, int name, int value)
 uint32_t pdm_options_missing(const struct pdm_descriptor *d)
 {
     uint32_t flags = pdm_descriptor_flags(d), missing = 0;
-    bool knows_local = (flags & (PDM_FD_CONNECTED | PDM_FD_BOUND_ADDR)) != 0;
+    bool knows_local = (flags & (PDM_FD_CONNECTED | PDM_FD_BOUND_ADDR | PDM_FD_TCP6)) != 0;
 
     for (size_t i = 0; i < RECEIVE_OPTIONS; i++)
         if ((flags & (receive_options[i].ours | receive_options[i].its)) == 0)
@@ -107,6 +114,12 @@ bool pdm_options_enable(int fd, struct pdm_descriptor *d)
     if ((missing & PDM_FD_OUR_STAMP) != 0)
         begin_stamping(fd, d);
     return true;
+}
+
+void pdm_options_want(int fd, struct pdm_descriptor *d)
+{
+    if ((pdm_descriptor_flags(d) & PDM_FD_HANDED_ON) == 0 && pdm_options_missing(d) != 0)
+        pdm_options_enable(fd, d);
 }
 
 void pdm_options_disable(int fd, uint32_t flags)
@@ -245,6 +258,51 @@ void pdm_options_hide(const struct pdm_descriptor *d, int level, int name, void 
         if (level == o->level && same && (flags & o->ours) != 0 && (flags & o->its) == 0)
             memset(value, 0, len);
     }
+}
+
+uint32_t pdm_options_hidden(uint32_t flags)
+{
+    uint32_t hide = 0;
+
+    if ((flags & PDM_FD_ITS_DSTOPTS) == 0)
+        hide |= PDM_FD_OUR_DSTOPTS;
+    if ((flags & PDM_FD_ITS_STAMP) == 0)
+        hide |= PDM_FD_OUR_STAMP;
+    if ((flags & PDM_FD_ITS_PKTINFO) == 0)
+        hide |= PDM_FD_OUR_PKTINFO;
+    return hide;
+}
+
+bool pdm_options_mtu(int fd, void *value, socklen_t *len)
+{
+    struct pdm_connection c;
+
+    if (!pdm_connection_ask(fd, &c) || !c.stands)
+        return false;
+    int mtu = (int)c.mtu;
+
+    *len = *len < sizeof mtu ? *len : sizeof mtu;
+    memcpy(value, &mtu, *len);
+    return true;
+}
+
+int pdm_options_of_packet(int fd, const struct pdm_descriptor *d, void *value, socklen_t *len)
+{
+    _Alignas(struct cmsghdr) uint8_t control[PDM_CONTROL_IN];
+    uint32_t flags = pdm_descriptor_flags(d);
+    socklen_t room = sizeof control;
+    int cut = 0, result;
+
+    if ((flags & PDM_FD_OURS) == 0 || value == NULL || len == NULL)
+        return pdm_real.getsockopt(fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, value, len);
+    result = pdm_real.getsockopt(fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, control, &room);
+    if (result != 0)
+        return result;
+    struct msghdr msg = {.msg_control = control, .msg_controllen = room};
+
+    *len = (socklen_t)pdm_control_deliver(&msg, pdm_options_hidden(flags),
+                                          pdm_policy_settings().option_type, value, *len, &cut);
+    return 0;
 }
 
 /*

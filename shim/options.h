@@ -31,6 +31,8 @@ extern const struct pdm_sticky_option pdm_sticky_options[PDM_STICKY_OPTIONS];
 
 /* Sets the receive options that are still missing. False if the kernel refuses one. */
 bool pdm_options_enable(int fd, struct pdm_descriptor *d);
+/* The same, unless another program may read from the socket. */
+void pdm_options_want(int fd, struct pdm_descriptor *d);
 /* Clears those of FLAGS, on the socket alone. */
 void pdm_options_disable(int fd, uint32_t flags);
 /* Nothing waits to be read: what comes from now on is stamped as it comes. */
@@ -49,6 +51,15 @@ void pdm_options_noted(int fd, struct pdm_descriptor *d, int level, int name, co
 /* ioctl(SIOCGSTAMP): the stamp of the last datagram read, which ours would have kept from the
  * program. */
 int pdm_options_stamp_asked(int fd, struct pdm_descriptor *d, unsigned long request, void *arg);
+/* The receive options of the shim that the program has not set itself, of those in FLAGS. */
+uint32_t pdm_options_hidden(uint32_t flags);
+/*
+ * getsockopt(IPV6_MTU) of a connection that failed: to set and clear an option makes the kernel
+ * forget the route until something is sent. True: *VALUE is the MTU.
+ */
+bool pdm_options_mtu(int fd, void *value, socklen_t *len);
+/* getsockopt(IPV6_2292PKTOPTIONS) of a TCP socket, without what the program did not ask for. */
+int pdm_options_of_packet(int fd, const struct pdm_descriptor *d, void *value, socklen_t *len);
 /* After a successful getsockopt: hides what the shim has set. */
 void pdm_options_hide(const struct pdm_descriptor *d, int level, int name, void *value,
                       socklen_t len);

@@ -29,6 +29,17 @@ void pdm_peer_local(const struct pdm_descriptor *d, uint8_t out[static 16])
     memcpy(out, words, sizeof words);
 }
 
+struct sockaddr_in6 pdm_peer_of_raw(const struct pdm_descriptor *d)
+{
+    struct sockaddr_in6 peer = {.sin6_family = AF_INET6};
+    uint64_t words[2] = {atomic_load_explicit(&d->peer[0], memory_order_relaxed),
+                         atomic_load_explicit(&d->peer[1], memory_order_relaxed)};
+
+    memcpy(&peer.sin6_addr, words, sizeof words);
+    peer.sin6_scope_id = atomic_load_explicit(&d->peer_scope, memory_order_relaxed);
+    return peer;
+}
+
 static void remember_unnamed(struct pdm_descriptor *d, const uint8_t *peer)
 {
     uint64_t words[2];
@@ -65,22 +76,54 @@ bool pdm_peer_open(struct pdm_flow_entry *e, int64_t now)
     return pdm_policy_ready(now) && pdm_agent_open(e, now);
 }
 
-static void fill(struct pdm_tuple *t, const uint8_t *local, uint32_t local_port,
-                 const struct sockaddr_in6 *peer)
+static void fill(struct pdm_tuple *t, const struct pdm_descriptor *d, const uint8_t *local,
+                 const struct sockaddr_in6 *peer, const struct pdm_echo *echo)
 {
     memcpy(t->saddr, local, sizeof t->saddr);
     memcpy(t->daddr, &peer->sin6_addr, sizeof t->daddr);
-    t->sport = (uint16_t)local_port;
-    t->dport = ntohs(peer->sin6_port);
-    t->proto = IPPROTO_UDP;
+    t->proto = (uint8_t)atomic_load_explicit(&d->protocol, memory_order_relaxed);
+    if (pdm_descriptor_is_raw(d)) {
+        t->sport = echo->asked ? echo->identifier : 0;
+        t->dport = echo->asked ? 0 : echo->identifier;
+    } else {
+        t->sport = (uint16_t)atomic_load_explicit(&d->local_port, memory_order_relaxed);
+        t->dport = ntohs(peer->sin6_port);
+    }
 }
 
-struct pdm_flow_entry *pdm_peer_flow(struct pdm_descriptor *d, const uint8_t *local,
-                                     const struct sockaddr_in6 *peer, int64_t now)
+struct pdm_flow_entry *pdm_peer_find(const struct pdm_descriptor *d, const uint8_t *local,
+                                     const struct sockaddr_in6 *peer, const struct pdm_echo *echo,
+                                     int64_t now)
 {
     struct pdm_tuple tuple;
 
-    fill(&tuple, local, atomic_load_explicit(&d->local_port, memory_order_relaxed), peer);
+    fill(&tuple, d, local, peer, echo);
+    return pdm_flow_acquire(&tuple, now, false);
+}
+
+/* Written when it changes, so that threads on one socket do not contend for it. */
+static void remember_source(struct pdm_descriptor *d, const uint8_t *local)
+{
+    uint64_t words[2];
+
+    memcpy(words, local, sizeof words);
+    for (int i = 0; i < 2; i++)
+        if (atomic_load_explicit(&d->source[i], memory_order_relaxed) != words[i])
+            atomic_store_explicit(&d->source[i], words[i], memory_order_relaxed);
+}
+
+struct pdm_flow_entry *pdm_peer_flow(struct pdm_descriptor *d, const uint8_t *local,
+                                     const struct sockaddr_in6 *peer, const struct pdm_echo *echo,
+                                     int64_t now)
+{
+    struct pdm_tuple tuple;
+
+    if ((pdm_descriptor_flags(d) & PDM_FD_BOUND_ADDR) == 0)
+        remember_source(d, local);
+    if (pdm_descriptor_is_raw(d))
+        atomic_store_explicit(&d->identifier, echo->identifier * (echo->asked ? 0x10001U : 1U),
+                              memory_order_relaxed);
+    fill(&tuple, d, local, peer, echo);
     struct pdm_flow_entry *e = pdm_flow_acquire(&tuple, now, false);
 
     if (e != NULL || !pdm_peer_named(d, local, peer->sin6_addr.s6_addr, now))
@@ -91,24 +134,33 @@ struct pdm_flow_entry *pdm_peer_flow(struct pdm_descriptor *d, const uint8_t *lo
 /* Once per connection: who it is with, and whether that is named. */
 static struct pdm_flow_entry *look_up_connected(int fd, struct pdm_descriptor *d, int64_t now)
 {
+    const struct pdm_echo no_echo = {0};
     struct sockaddr_in6 peer;
     socklen_t len = sizeof peer;
     uint8_t local[PDM_ADDR_LEN];
 
-    if (pdm_sys(SYS_getpeername, fd, (long)&peer, (long)&len, 0, 0, 0) != 0 ||
+    if (!pdm_policy_ready(now) ||
+        pdm_sys(SYS_getpeername, fd, (long)&peer, (long)&len, 0, 0, 0) != 0 ||
         !pdm_descriptor_local(fd, d))
         return NULL;
+    pdm_descriptor_set(d, PDM_FD_CONNECTED);
     pdm_peer_local(d, local);
     if (pdm_peer_of(&peer, len) == NULL || !pdm_peer_named(d, local, peer.sin6_addr.s6_addr, now)) {
-        if (pdm_policy_ready(now))
-            remember_unnamed(d, in6addr_any.s6_addr);
+        remember_unnamed(d, in6addr_any.s6_addr);
+        if (pdm_descriptor_is_stream(d)) /* as inherited from its listener */
+            pdm_descriptor_release(fd, false);
         return NULL;
     }
-    struct pdm_flow_entry *e = pdm_peer_flow(d, local, &peer, now);
+    struct pdm_flow_entry *e = pdm_peer_flow(d, local, &peer, &no_echo, now);
 
     if (e == NULL)
         return NULL;
-    e->mtu = pdm_route_mtu(fd);
+    if (pdm_descriptor_is_stream(d)) {
+        e->flow.stream.used = true;
+        e->flow.stream.accepted = (pdm_descriptor_flags(d) & PDM_FD_ACCEPTED) != 0;
+    } else {
+        e->mtu = pdm_route_mtu(fd);
+    }
     uint64_t none = 0, reference = pdm_flow_enter(e);
 
     if (!atomic_compare_exchange_strong(&d->flow, &none, reference))
@@ -125,6 +177,8 @@ struct pdm_flow_entry *pdm_peer_connected(int fd, struct pdm_descriptor *d, int6
         bool taken;
 
         e = pdm_flow_by_reference(reference, &taken);
+        if (taken)
+            pdm_flow_disturb(reference);
         if (e != NULL || taken)
             return e;
         /* Given up for another flow, or a parent's. */
@@ -135,15 +189,18 @@ struct pdm_flow_entry *pdm_peer_connected(int fd, struct pdm_descriptor *d, int6
     return look_up_connected(fd, d, now);
 }
 
-struct pdm_flow_entry *pdm_peer_existing(const struct pdm_descriptor *d,
-                                         const struct sockaddr_in6 *peer)
+uint64_t pdm_peer_reference(const struct pdm_descriptor *d, const struct sockaddr_in6 *peer)
 {
+    uint32_t identifier = atomic_load_explicit(&d->identifier, memory_order_relaxed);
+    struct pdm_echo echo = {.asked = identifier >> 16 != 0, .identifier = (uint16_t)identifier};
+    uint64_t source[2] = {atomic_load_explicit(&d->source[0], memory_order_relaxed),
+                          atomic_load_explicit(&d->source[1], memory_order_relaxed)};
     uint8_t local[PDM_ADDR_LEN];
     struct pdm_tuple tuple;
 
-    if ((pdm_descriptor_flags(d) & PDM_FD_BOUND_ADDR) == 0)
-        return NULL;
-    pdm_peer_local(d, local);
-    fill(&tuple, local, atomic_load_explicit(&d->local_port, memory_order_relaxed), peer);
-    return pdm_flow_acquire(&tuple, 0, false);
+    memcpy(local, source, sizeof local);
+    if ((pdm_descriptor_flags(d) & PDM_FD_BOUND_ADDR) != 0)
+        pdm_peer_local(d, local);
+    fill(&tuple, d, local, peer, &echo);
+    return pdm_flow_reference(&tuple);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "shim/descriptor.h"
+#include "shim/echo.h"
 #include "shim/flows.h"
 #include "shim/mapping.h"
 
@@ -58,17 +59,32 @@ bool pdm_peer_named(struct pdm_descriptor *d, const uint8_t *local, const uint8_
 
 /* The flow of a connected socket, locked; NULL if it takes no part or cannot be had now. */
 struct pdm_flow_entry *pdm_peer_connected(int fd, struct pdm_descriptor *d, int64_t now);
-/* The flow between LOCAL and PEER over D, locked; made if there is none. */
+/* Whether all that the socket of D carries is one flow: each echo of a raw one has its own. */
+static inline bool pdm_peer_is_one(const struct pdm_descriptor *d)
+{
+    return (pdm_descriptor_flags(d) & (PDM_FD_CONNECTED | PDM_FD_RAW6)) == PDM_FD_CONNECTED;
+}
+
+/* The flow of ECHO, or of what is none, between LOCAL and PEER over D, locked, if there is one. */
+struct pdm_flow_entry *pdm_peer_find(const struct pdm_descriptor *d, const uint8_t *local,
+                                     const struct sockaddr_in6 *peer, const struct pdm_echo *echo,
+                                     int64_t now);
+/* The same; made if there is none. */
 struct pdm_flow_entry *pdm_peer_flow(struct pdm_descriptor *d, const uint8_t *local,
-                                     const struct sockaddr_in6 *peer, int64_t now);
-/* The flow with PEER over an unconnected socket, locked, if there is one. No system call. */
-struct pdm_flow_entry *pdm_peer_existing(const struct pdm_descriptor *d,
-                                         const struct sockaddr_in6 *peer);
+                                     const struct sockaddr_in6 *peer, const struct pdm_echo *echo,
+                                     int64_t now);
+/*
+ * A reference to the flow with PEER, over an own address that is D's or the last that it used, and
+ * with the last echo's identifier; 0 if there is none. Asks the kernel nothing.
+ */
+uint64_t pdm_peer_reference(const struct pdm_descriptor *d, const struct sockaddr_in6 *peer);
 /*
  * Asks the agent if the flow is not open, or was opened under an older policy. True if it is open.
  */
 bool pdm_peer_open(struct pdm_flow_entry *e, int64_t now);
 /* The address that D is bound to. */
 void pdm_peer_local(const struct pdm_descriptor *d, uint8_t out[static 16]);
+/* The peer that the raw socket of D is connected to. */
+struct sockaddr_in6 pdm_peer_of_raw(const struct pdm_descriptor *d);
 
 #endif

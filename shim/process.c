@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include "shim/descriptor.h"
+#include "shim/privilege.h"
 #include "shim/real.h"
 #include "shim/sys.h"
 
@@ -143,6 +144,8 @@ static void start(void)
     if (mode == PDM_MODE_OFF || sodium_init() < 0)
         return;
     find_agent();
+    if (secure_getenv("PDMV2_READ_ONLY") != NULL)
+        pdm_read_only();
     wiped = pdm_wiped_memory(sizeof *wiped);
     if (wiped == NULL)
         return;

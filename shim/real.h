@@ -49,6 +49,12 @@
       (fd, addr, len, 0, 0, 0))                                                                    \
     X(int, connect, (int fd, const struct sockaddr *addr, socklen_t len), SYS_connect,             \
       (fd, addr, len, 0, 0, 0))                                                                    \
+    X(int, listen, (int fd, int backlog), SYS_listen, (fd, backlog, 0, 0, 0, 0))                   \
+    X(ssize_t, sendfile, (int out, int in, off_t *offset, size_t count), SYS_sendfile,             \
+      (out, in, offset, count, 0, 0))                                                              \
+    X(ssize_t, splice,                                                                             \
+      (int in, off64_t *in_offset, int out, off64_t *out_offset, size_t len, unsigned int flags),  \
+      SYS_splice, (in, in_offset, out, out_offset, len, flags))                                    \
     X(int, accept, (int fd, struct sockaddr *addr, socklen_t *len), SYS_accept4,                   \
       (fd, addr, len, 0, 0, 0))                                                                    \
     X(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags), SYS_accept4,       \

@@ -8,56 +8,18 @@
 #include <string.h>
 
 #include "core/limits.h"
-#include "shim/agent.h"
-#include "shim/mapping.h"
 #include "shim/control.h"
+#include "shim/echo.h"
+#include "shim/intake.h"
+#include "shim/mapping.h"
 #include "shim/options.h"
 #include "shim/peer.h"
+#include "shim/privilege.h"
 #include "shim/process.h"
 #include "shim/real.h"
+#include "shim/stamp.h"
+#include "shim/stream.h"
 #include "shim/sys.h"
-
-/* --- receive times --- */
-
-/* CLOCK_REALTIME - CLOCK_MONOTONIC at the last read, to notice when one of them was set. */
-static _Atomic int64_t last_offset;
-
-struct now {
-    int64_t realtime, monotonic;
-    bool steady; /* no clock was set since the last read */
-};
-
-static struct now read_clocks(void)
-{
-    struct now now = {.realtime = pdm_clock(CLOCK_REALTIME),
-                      .monotonic = pdm_clock(CLOCK_MONOTONIC)};
-    int64_t offset = now.realtime - now.monotonic;
-    int64_t before = atomic_load_explicit(&last_offset, memory_order_relaxed);
-    int64_t moved = offset - before;
-
-    atomic_store_explicit(&last_offset, offset, memory_order_relaxed);
-    now.steady = before == 0 || (moved <= PDM_CLOCK_STEP_NS && moved >= -PDM_CLOCK_STEP_NS);
-    return now;
-}
-
-/*
- * A stamp is the kernel's own only if stamping was on when the packet came; else the kernel invents
- * one when it is read. Proof is a stamp later than all that may be invented and earlier than this
- * read; or that the queue was seen empty: what came later was stamped.
- */
-static bool settle(int fd, struct pdm_descriptor *d, int64_t stamp, int64_t entered,
-                   const struct now *now)
-{
-    int64_t unproven = atomic_load_explicit(&d->unproven, memory_order_relaxed);
-    bool proven = stamp > unproven && stamp < entered;
-    bool ripe = pdm_mode() == PDM_MODE_AGENT || now->realtime - unproven > PDM_STAMPING_NS;
-
-    if (proven || (ripe && pdm_options_nothing_queued(fd)))
-        pdm_descriptor_set(d, PDM_FD_SETTLED);
-    else if (pdm_mode() == PDM_MODE_AGENT)
-        atomic_store_explicit(&d->unproven, now->realtime, memory_order_relaxed);
-    return proven;
-}
 
 /* --- what was received --- */
 
@@ -66,14 +28,9 @@ struct incoming {
     struct msghdr *msg; /* as the kernel filled it, control messages of ours included */
     int64_t entered;    /* CLOCK_REALTIME; 0: the socket was settled */
     bool peeked;
+    size_t len;    /* of its data */
+    uint32_t read; /* of a stream: the number of this read */
 };
-
-static enum pdm_counter counter_of(enum pdm_found_status status)
-{
-    return status == PDM_BAD_VERSION ? PDM_COUNTER_bad_version
-           : status == PDM_REPEATED  ? PDM_COUNTER_repeated
-                                     : PDM_COUNTER_malformed;
-}
 
 /* What was queued before the socket was connected may be from anyone. */
 static struct pdm_flow_entry *flow_of_connected(int fd, struct pdm_descriptor *d,
@@ -89,15 +46,25 @@ static struct pdm_flow_entry *flow_of_connected(int fd, struct pdm_descriptor *d
     return NULL;
 }
 
+/*
+ * Whether a received packet may begin a flow. Raw sockets get everyone's echoes: replies to the
+ * requests of others, and requests that the kernel or another program answers.
+ */
+static bool may_begin(const struct pdm_descriptor *d, const struct pdm_echo *echo)
+{
+    return !pdm_descriptor_is_icmp(d) ||
+           (!echo->asked && (pdm_descriptor_flags(d) & PDM_FD_ANSWERS) != 0);
+}
+
 static struct pdm_flow_entry *flow_of(int fd, struct pdm_descriptor *d,
                                       const struct pdm_control_received *control,
-                                      const struct msghdr *msg, int64_t now)
+                                      const struct msghdr *msg, const struct pdm_echo *echo,
+                                      int64_t now)
 {
-    uint32_t flags = pdm_descriptor_flags(d);
     const struct sockaddr_in6 *peer = pdm_peer_of(msg->msg_name, msg->msg_namelen);
     uint8_t local[PDM_ADDR_LEN];
 
-    if ((flags & PDM_FD_CONNECTED) != 0)
+    if (pdm_peer_is_one(d))
         return flow_of_connected(fd, d, peer, now);
     if (peer == NULL || pdm_peer_unnamed(d, peer) || !pdm_descriptor_local(fd, d))
         return NULL;
@@ -107,45 +74,16 @@ static struct pdm_flow_entry *flow_of(int fd, struct pdm_descriptor *d,
         memcpy(local, control->destination, sizeof local);
     else
         return NULL;
-    return pdm_addr_takes_part(local) ? pdm_peer_flow(d, local, peer, now) : NULL;
-}
-
-static void receive_option(struct pdm_flow_entry *e, const struct pdm_found *found, int64_t at,
-                           bool stamped, int64_t now)
-{
-    struct pdm_sample sample;
-    enum pdm_receive_status status = pdm_flow_receive(&e->flow, found, at, stamped, &sample);
-
-    if (status == PDM_UNKNOWN_KRI && pdm_agent_search(e, found->option, now))
-        status = pdm_flow_receive(&e->flow, found, at, stamped, &sample);
-    if (status == PDM_UNKNOWN_KRI)
-        pdm_count(&pdm_flow_slot(&e->flow)->counter[PDM_COUNTER_auth_failures], 1);
-    if (sample.overlapped)
-        e->last_overlapped = sample.server;
-}
-
-static void account(struct pdm_flow_entry *e, const struct pdm_control_received *control,
-                    int64_t at, bool stamped, int64_t now)
-{
-    struct pdm_found found;
-    enum pdm_found_status status = control->twice
-                                       ? PDM_REPEATED
-                                       : pdm_header_find(control->dstopts, control->dstopts_len,
-                                                         pdm_policy_settings().option_type, &found);
-
-    if (status == PDM_ABSENT || !pdm_peer_open(e, now))
-        return;
-    atomic_store_explicit(&pdm_flow_slot(&e->flow)->active, now, memory_order_relaxed);
-    if (status == PDM_FOUND)
-        receive_option(e, &found, at, stamped, now);
-    else
-        pdm_count(&pdm_flow_slot(&e->flow)->counter[counter_of(status)], 1);
+    if (!pdm_addr_takes_part(local))
+        return NULL;
+    return may_begin(d, echo) ? pdm_peer_flow(d, local, peer, echo, now)
+                              : pdm_peer_find(d, local, peer, echo, now);
 }
 
 /* Whether the packet's stamp is the kernel's receive time. On a socket not settled yet, settles it
  * if it can. */
 static bool has_true_stamp(int fd, struct pdm_descriptor *d, const struct incoming *in,
-                           const struct pdm_control_received *control, const struct now *now)
+                           const struct pdm_control_received *control, const struct pdm_now *now)
 {
     if (!control->has_stamp) {
         /*
@@ -155,47 +93,79 @@ static bool has_true_stamp(int fd, struct pdm_descriptor *d, const struct incomi
             pdm_descriptor_clear(d, PDM_FD_OURS);
         return false;
     }
-    if (in->entered != 0 && !settle(fd, d, control->stamp, in->entered, now))
+    if (in->entered != 0 && !pdm_stamp_settle(fd, d, control->stamp, in->entered, now))
         return false;
-    return now->steady && control->stamp <= now->realtime;
+    return pdm_stamp_is_sane(control->stamp, now);
+}
+
+/* Whether the packet can be of a flow; which one, ECHO tells if it is one. */
+static bool may_take_part(const struct pdm_descriptor *d, const struct incoming *in,
+                          struct pdm_echo *echo)
+{
+    if (!pdm_descriptor_is_raw(d))
+        return true;
+    return (pdm_descriptor_flags(d) & PDM_FD_OWN_HEADERS) == 0 &&
+           (!pdm_descriptor_is_icmp(d) || pdm_echo_of_received(in->msg, in->len, echo));
+}
+
+static uint64_t totals(const struct pdm_flow_entry *e)
+{
+    return atomic_load_explicit(&pdm_flow_slot(&e->flow)->total.samples, memory_order_relaxed);
+}
+
+/*
+ * Whether a reply says no more than that it came. An option that makes no sample may be for another
+ * process with the same identifier, unless none of ours can be named.
+ */
+static bool tells_nothing(const struct pdm_control_received *control, int64_t now)
+{
+    return control->dstopts == NULL || !pdm_may_attach(now);
+}
+
+/* The first reply to an own echo request makes a total. */
+static void take_reply(struct pdm_flow_entry *e, const struct pdm_echo *echo, int64_t at,
+                       bool stamped, int64_t now)
+{
+    int64_t sent_at;
+
+    if (!pdm_echo_answered(&e->tuple, echo->sequence, &sent_at) || !pdm_peer_open(e, now))
+        return;
+    atomic_store_explicit(&pdm_flow_slot(&e->flow)->active, now, memory_order_relaxed);
+    if (stamped && at >= sent_at)
+        pdm_delay_add(&pdm_flow_slot(&e->flow)->total, at - sent_at);
 }
 
 /* Gives a packet's option to its flow; one that was only peeked at tells of its stamp alone. */
 static void take_in(int fd, struct pdm_descriptor *d, const struct incoming *in)
 {
     struct pdm_control_received control = pdm_control_read(in->msg);
+    struct pdm_echo echo = {0};
+    bool ours = may_take_part(d, in, &echo) && (control.dstopts != NULL || echo.asked);
 
     if (control.has_stamp && !in->peeked)
         atomic_store_explicit(&d->last_stamp, control.stamp, memory_order_relaxed);
-    if (control.dstopts == NULL && in->entered == 0 && control.has_stamp)
+    if (!ours && in->entered == 0 && control.has_stamp)
         return;
-    struct now now = read_clocks();
+    struct pdm_now now = pdm_stamp_now();
     bool stamped = has_true_stamp(fd, d, in, &control, &now);
 
-    if (control.dstopts == NULL || in->peeked)
+    if (!ours || in->peeked)
         return;
-    struct pdm_flow_entry *e = flow_of(fd, d, &control, in->msg, now.monotonic);
+    struct pdm_flow_entry *e = flow_of(fd, d, &control, in->msg, &echo, now.monotonic);
 
     if (e == NULL)
         return;
-    account(e, &control, now.monotonic - (now.realtime - control.stamp), stamped, now.monotonic);
+    int64_t at = pdm_stamp_monotonic(control.stamp, &now);
+    uint64_t before = totals(e);
+
+    if (control.dstopts != NULL)
+        pdm_intake(e, &control, at, stamped, now.monotonic);
+    if (echo.asked && totals(e) == before && tells_nothing(&control, now.monotonic))
+        take_reply(e, &echo, at, stamped, now.monotonic);
     pdm_flow_release(e);
 }
 
 /* --- the program's call --- */
-
-static uint32_t hidden(uint32_t flags)
-{
-    uint32_t hide = 0;
-
-    if ((flags & PDM_FD_ITS_DSTOPTS) == 0)
-        hide |= PDM_FD_OUR_DSTOPTS;
-    if ((flags & PDM_FD_ITS_STAMP) == 0)
-        hide |= PDM_FD_OUR_STAMP;
-    if ((flags & PDM_FD_ITS_PKTINFO) == 0)
-        hide |= PDM_FD_OUR_PKTINFO;
-    return hide;
-}
 
 static int64_t entry_time(const struct pdm_descriptor *d)
 {
@@ -257,8 +227,9 @@ static void give_back(struct pdm_descriptor *d, struct msghdr *its, struct msghd
         its->msg_namelen = ours->msg_namelen;
     }
     its->msg_flags = ours->msg_flags;
-    its->msg_controllen = pdm_control_deliver(ours, hidden(flags), type, its->msg_control,
-                                              its->msg_controllen, &its->msg_flags);
+    its->msg_controllen =
+        pdm_control_deliver(ours, pdm_options_hidden(flags), type, its->msg_control,
+                            its->msg_controllen, &its->msg_flags);
 }
 
 /* The end of a receive call of RESULT. False: ENOTSOCK, so the descriptor is something else now. */
@@ -271,6 +242,19 @@ static bool ended(struct pdm_descriptor *d, ssize_t result, int saved)
     return false;
 }
 
+/* What the kernel tells of a stream's read is of the last segment read. */
+static void finish_stream(int fd, struct pdm_descriptor *d, const struct incoming *in, int flags)
+{
+    struct pdm_control_received control = pdm_control_read(in->msg);
+
+    if (in->len == 0 || !pdm_stream_is_receipt(flags))
+        return;
+    /* Another process that has this socket, or a program run from this one, switched ours off. */
+    if (!control.has_stamp)
+        pdm_descriptor_clear(d, PDM_FD_OURS);
+    pdm_stream_received(fd, d, control.has_stamp ? &control : NULL, in->read);
+}
+
 /* After a receive call that succeeded: the packet to its flow, the rest to the program. */
 static void finish(int fd, struct pdm_descriptor *d, struct incoming *in, struct msghdr *its,
                    int flags)
@@ -278,7 +262,9 @@ static void finish(int fd, struct pdm_descriptor *d, struct incoming *in, struct
     uint32_t state = pdm_descriptor_flags(d);
 
     in->peeked = (flags & MSG_PEEK) != 0;
-    if ((state & PDM_FD_OURS) == 0)
+    if ((state & PDM_FD_TCP6) != 0)
+        finish_stream(fd, d, in, flags);
+    else if ((state & PDM_FD_OURS) == 0)
         pdm_received_from(fd, d, in->msg->msg_name, in->msg->msg_namelen);
     else if ((flags & MSG_ERRQUEUE) == 0 && (!in->peeked || in->entered != 0))
         take_in(fd, d, in);
@@ -296,7 +282,8 @@ bool pdm_receive(int fd, struct pdm_descriptor *d, struct msghdr *msg, int flags
     errno = saved;
     if (!along)
         return false;
-    struct incoming in = {.msg = &ours, .entered = entry_time(d)};
+    struct incoming in = {
+        .msg = &ours, .entered = entry_time(d), .read = pdm_stream_read_begins(d)};
 
     borrow(&ours, msg, &name, control, sizeof control);
     *result = pdm_real.recvmsg(fd, &ours, flags);
@@ -305,6 +292,7 @@ bool pdm_receive(int fd, struct pdm_descriptor *d, struct msghdr *msg, int flags
     if (*result < 0)
         return true;
     saved = errno;
+    in.len = (size_t)*result;
     finish(fd, d, &in, msg, flags);
     errno = saved;
     return true;
@@ -346,7 +334,10 @@ static bool receive_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec,
         return false;
     saved = errno;
     for (int i = 0; i < *result; i++) {
-        struct incoming in = {.msg = &ours[i].msg_hdr, .entered = entered};
+        struct incoming in = {.msg = &ours[i].msg_hdr,
+                              .entered = entered,
+                              .len = ours[i].msg_len,
+                              .read = pdm_stream_read_begins(d)};
 
         vec[i].msg_len = ours[i].msg_len;
         finish(fd, d, &in, &vec[i].msg_hdr, flags);
@@ -421,7 +412,7 @@ void pdm_received_from(int fd, struct pdm_descriptor *d, const struct sockaddr *
 
     if ((flags & (PDM_FD_OURS | PDM_FD_HANDED_ON)) != 0)
         return;
-    if ((flags & PDM_FD_CONNECTED) != 0) {
+    if (pdm_peer_is_one(d)) {
         if (pdm_peer_unnamed_own(d))
             return;
         struct pdm_flow_entry *e = pdm_peer_connected(fd, d, pdm_clock(CLOCK_MONOTONIC));

@@ -10,39 +10,38 @@
 #include "shim/agent.h"
 #include "shim/mapping.h"
 #include "shim/control.h"
+#include "shim/echo.h"
 #include "shim/options.h"
+#include "shim/path.h"
 #include "shim/peer.h"
+#include "shim/privilege.h"
 #include "shim/process.h"
 #include "shim/real.h"
 #include "shim/route.h"
 #include "shim/sys.h"
 
-#define IPV6_UDP_HEADERS 48
+#define IPV6_HEADER 40
+#define UDP_HEADER 8
 
 static const uint32_t cannot_attach =
     PDM_FD_STICKY_OTHER | PDM_FD_CORKED | PDM_FD_MORE | PDM_FD_SEGMENTS | PDM_FD_SEND_STAMPS;
-
-static _Atomic int64_t unprivileged_until;
-
-bool pdm_send_unprivileged(int64_t now)
-{
-    return now < atomic_load_explicit(&unprivileged_until, memory_order_relaxed);
-}
 
 /* A datagram on its way out. */
 struct outgoing {
     const struct msghdr *own;        /* as the program gave it */
     struct msghdr msg;               /* as it is sent */
     const struct sockaddr_in6 *peer; /* NULL: the socket's own */
+    struct sockaddr_in6 connected;   /* that, of a raw socket */
+    struct pdm_echo echo;
     uint8_t source[PDM_ADDR_LEN];
     bool force_source; /* by IPV6_PKTINFO, so that the tuple is right */
 };
 
-static size_t payload_of(const struct msghdr *msg)
+size_t pdm_send_payload(const struct msghdr *msg)
 {
     size_t len = 0;
 
-    if (msg->msg_iov == NULL && msg->msg_iovlen != 0)
+    if ((msg->msg_iov == NULL && msg->msg_iovlen != 0) || msg->msg_iovlen > UIO_MAXIOV)
         return SIZE_MAX; /* the kernel refuses it */
     for (size_t i = 0; i < msg->msg_iovlen; i++)
         if (__builtin_add_overflow(len, msg->msg_iov[i].iov_len, &len))
@@ -121,7 +120,7 @@ static struct pdm_flow_entry *find_unconnected(int fd, struct pdm_descriptor *d,
 
     if (!pdm_policy_ready(now) || !choose_source(fd, d, o, own, now, &mtu))
         return NULL;
-    struct pdm_flow_entry *e = pdm_peer_flow(d, o->source, o->peer, now);
+    struct pdm_flow_entry *e = pdm_peer_flow(d, o->source, o->peer, &o->echo, now);
 
     if (e != NULL && mtu != 0)
         e->mtu = mtu;
@@ -148,14 +147,14 @@ static bool fits(const struct pdm_flow_entry *e, const struct own_header *own, s
 {
     size_t len =
         own->any ? length_with(own, e->flow.format) : pdm_formats[e->flow.format].header_len;
-    size_t more = IPV6_UDP_HEADERS + 2 * len;
+    size_t transport = e->tuple.proto == IPPROTO_UDP ? UDP_HEADER : 0; /* else it is payload */
+    size_t more = IPV6_HEADER + transport + 2 * len;
 
     return len != 0 && e->mtu > more && payload <= e->mtu - more;
 }
 
-/* The option for this datagram in the locked flow E; renews its lease if that is used up. */
-static bool build_option(struct pdm_flow_entry *e, int64_t now, uint32_t pointer,
-                         uint8_t option[static PDM_OPTION_MAX])
+bool pdm_send_option(struct pdm_flow_entry *e, int64_t now, uint32_t pointer,
+                     uint8_t option[static PDM_OPTION_MAX])
 {
     uint8_t type = pdm_policy_settings().option_type;
     enum pdm_attach_status s = pdm_flow_attach(&e->flow, pdm_guard(), type, now, pointer, option);
@@ -165,31 +164,62 @@ static bool build_option(struct pdm_flow_entry *e, int64_t now, uint32_t pointer
     return s == PDM_ATTACHED;
 }
 
+uint32_t pdm_send_count(struct pdm_flow_entry *e, int64_t now)
+{
+    struct pdm_slot *slot = pdm_flow_slot(&e->flow);
+
+    pdm_count(&slot->counter[PDM_COUNTER_sends], 1);
+    atomic_store_explicit(&slot->active, now, memory_order_relaxed);
+    return pdm_global_pointer_next(e->tuple.saddr);
+}
+
 /* Everything under the flow's lock: counts the send, builds the option. */
-static bool attach(struct pdm_flow_entry *e, uint32_t flags, const struct own_header *own,
-                   size_t payload, bool usable, int64_t now, enum pdm_format *format,
+static bool attach(struct pdm_flow_entry *e, const struct outgoing *o, uint32_t flags,
+                   const struct own_header *own, bool usable, int64_t now, enum pdm_format *format,
                    uint8_t option[static PDM_OPTION_MAX])
 {
     bool ok = false;
 
     if (pdm_peer_open(e, now)) {
-        uint32_t pointer = pdm_global_pointer_next(e->tuple.saddr);
+        uint32_t pointer = pdm_send_count(e, now);
 
-        pdm_count(&pdm_flow_slot(&e->flow)->counter[PDM_COUNTER_sends], 1);
-        atomic_store_explicit(&pdm_flow_slot(&e->flow)->active, now, memory_order_relaxed);
+        if (o->echo.asked)
+            pdm_echo_asked(&e->tuple, o->echo.sequence, now);
         *format = e->flow.format;
-        ok = usable && (flags & cannot_attach) == 0 && fits(e, own, payload) &&
-             !pdm_send_unprivileged(now) && build_option(e, now, pointer, option);
+        ok = usable && (flags & cannot_attach) == 0 && fits(e, own, pdm_send_payload(o->own)) &&
+             pdm_may_attach(now) && pdm_path_open(e, now) &&
+             pdm_send_option(e, now, pointer, option);
     }
     pdm_flow_release(e);
     return ok;
 }
 
-/* A receive option that is set before the first send finds its answer stamped. */
-static void prepare_answer(int fd, struct pdm_descriptor *d)
+/*
+ * Whom O goes to, and what else says of which flow it is. False: it is of none, or of none of ours.
+ */
+static bool address(struct pdm_descriptor *d, struct outgoing *o)
 {
-    if (pdm_options_missing(d) != 0 && (pdm_descriptor_flags(d) & PDM_FD_HANDED_ON) == 0)
-        pdm_options_enable(fd, d);
+    uint32_t state = pdm_descriptor_flags(d);
+
+    o->peer = pdm_peer_of(o->own->msg_name, o->own->msg_namelen);
+    if (o->own->msg_name != NULL ? o->peer == NULL : (state & PDM_FD_CONNECTED) == 0)
+        return false;
+    if (o->peer == NULL && !pdm_peer_is_one(d)) {
+        o->connected = pdm_peer_of_raw(d);
+        o->peer = pdm_peer_of(&o->connected, sizeof o->connected);
+        if (o->peer == NULL)
+            return false;
+    }
+    if ((o->peer != NULL && pdm_peer_unnamed(d, o->peer)) || (state & PDM_FD_OWN_HEADERS) != 0)
+        return false;
+    if (!pdm_descriptor_is_icmp(d))
+        return true;
+    /* Behind MSG_MORE comes the rest of a message. */
+    if ((state & PDM_FD_MORE) != 0 || !pdm_echo_of_sent(o->own, &o->echo))
+        return false;
+    if (!o->echo.asked && (state & PDM_FD_ANSWERS) == 0)
+        pdm_descriptor_set(d, PDM_FD_ANSWERS);
+    return true;
 }
 
 /* Makes O->MSG, with an option, from O->OWN. CONTROL holds its control messages. */
@@ -204,10 +234,7 @@ static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int fl
     struct pdm_flow_entry *e;
 
     o->force_source = false;
-    o->peer = pdm_peer_of(o->own->msg_name, o->own->msg_namelen);
-    if (o->own->msg_name != NULL ? o->peer == NULL : (state & PDM_FD_CONNECTED) == 0)
-        return false;
-    if (o->peer != NULL && pdm_peer_unnamed(d, o->peer))
+    if (!address(d, o))
         return false;
     if (own_len > PDM_CONTROL_OWN_MAX || own_len != o->own->msg_controllen)
         return false;
@@ -217,10 +244,10 @@ static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int fl
     e = o->peer != NULL ? find_unconnected(fd, d, o, &own, now) : pdm_peer_connected(fd, d, now);
     if (e == NULL)
         return false;
-    prepare_answer(fd, d);
+    pdm_options_want(fd, d); /* set before the first send, they find its answer stamped */
     find_own_header(fd, d, &own, &own_header);
-    if (!attach(e, state, &own_header, payload_of(o->own), own.usable && (flags & MSG_MORE) == 0,
-                now, &format, option))
+    if (!attach(e, o, state, &own_header, own.usable && (flags & MSG_MORE) == 0, now, &format,
+                option))
         return false;
     len = make_header(&own_header, format, option, header);
     if (len == 0)
@@ -239,8 +266,7 @@ static bool ours_to_mend(struct pdm_descriptor *d, const struct outgoing *o, int
 {
     switch (error) {
     case EPERM:
-        atomic_store_explicit(&unprivileged_until, pdm_clock(CLOCK_MONOTONIC) + PDM_NO_ATTACH_NS,
-                              memory_order_relaxed);
+        pdm_attach_refused();
         return true;
     case EINVAL:
         if (o->force_source)
@@ -280,6 +306,8 @@ bool pdm_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg, int fl
     if (!ready)
         return false;
     *result = pdm_real.sendmsg(fd, &o.msg, flags);
+    if (*result >= 0)
+        pdm_attach_accepted();
     if (*result >= 0 || !ours_to_mend(d, &o, errno))
         return true;
     errno = saved;
@@ -311,6 +339,8 @@ static bool send_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, un
         errno = saved;
         return false;
     }
+    if (*result > 0 && out[0].msg_hdr.msg_control == control[0])
+        pdm_attach_accepted();
     for (int i = 0; i < *result; i++)
         vec[i].msg_len = out[i].msg_len;
     return true;

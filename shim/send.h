@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "shim/descriptor.h"
+#include "shim/flows.h"
 
 /*
  * Sends MSG with an option. True: done, *RESULT and errno are what the program shall see. False:
@@ -21,7 +22,12 @@ bool pdm_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg, int fl
 bool pdm_send_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int vlen,
                    int flags, int *result);
 
-/* Whether the kernel refused an option lately: CAP_NET_RAW is missing. */
-bool pdm_send_unprivileged(int64_t now);
+/* Octets of MSG's data; SIZE_MAX if the kernel refuses it. */
+size_t pdm_send_payload(const struct msghdr *msg);
+/* Counts a send of the locked flow E, which is open. Its Global Pointer. */
+uint32_t pdm_send_count(struct pdm_flow_entry *e, int64_t now);
+/* The option for that send; renews E's lease if that is used up. */
+bool pdm_send_option(struct pdm_flow_entry *e, int64_t now, uint32_t pointer,
+                     uint8_t option[static PDM_OPTION_MAX]);
 
 #endif

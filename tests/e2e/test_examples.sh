@@ -176,12 +176,26 @@ sample_configuration() {
     cp conf/pdmv2.conf "$WORK/sample.conf" && "$BIN/pdmkeyagent" -t -c "$WORK/sample.conf"
 }
 
+# NAME MAIN LINKED...: example NAME with a MAIN of ours, compiled as the page says
+compile_example() {
+    example man/libpdmv2.3 "$1" >"$WORK/example.c" &&
+        echo "$2" >>"$WORK/example.c" &&
+        ${CC:-gcc} -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror "$WORK/example.c" "${@:3}" \
+            -Wl,-rpath,"$BIN" -o "$WORK/example"
+}
+
 c_example() {
-    example man/libpdmv2.3 c >"$WORK/example.c" &&
-        echo 'void print_delays(int fd); int main(void) { print_delays(0); }' >>"$WORK/example.c" &&
-        ${CC:-gcc} -std=c11 -Wall -Wextra -Werror -Ishim "$WORK/example.c" -L"$BIN" -lpdmv2 \
-            -Wl,-rpath,"$BIN" -o "$WORK/example" &&
-        "$WORK/example"
+    local flags
+    flags=$(PKG_CONFIG_PATH=$BIN pkg-config --cflags --libs libpdmv2) || return
+    # shellcheck disable=SC2086 # words
+    compile_example c 'int main(void) { print_delays(0); }' $flags && "$WORK/example"
+}
+
+# Linked with nothing, it finds the library where that is preloaded, and only there.
+c_weak_example() {
+    compile_example c-weak 'int main(void)
+        { return !watch(0) || raise(SIGUSR1) != 0 || stats.reason != PDMV2_NOT_TAKING_PART; }' \
+        -Ishim && ! "$WORK/example" && LD_PRELOAD=$BIN/libpdmv2.so "$WORK/example" </dev/null
 }
 
 [ "$(id -u)" -eq 0 ] || { echo "test_examples: must be run as root"; exit 1; }
@@ -195,6 +209,7 @@ check "pdmv2.conf(5): keys of [association]" keys_agree 'association x' 'The sec
 check "pdmv2.conf(5): example" configuration_example
 check "conf/pdmv2.conf" sample_configuration
 check "libpdmv2(3): example" c_example
+check "libpdmv2(3): example for a library that may be absent" c_weak_example
 
 check "README: blocks" extract
 check "two hosts" net_up

@@ -52,6 +52,26 @@ Test(metrics, sum_wraps)
     cr_assert(is(&d, 3, INT64_MIN, INT64_MIN, INT64_MAX, 0));
 }
 
+/* All of one moment, or false. */
+Test(metrics, delays_are_read_between_additions)
+{
+    struct pdm_delay d = {0};
+    struct pdm_delay_seen seen;
+
+    cr_assert(pdm_delay_read(&d, &seen));
+    cr_assert_eq(seen.samples, 0);
+    pdm_delay_add(&d, 50);
+    pdm_delay_add(&d, 70);
+    cr_assert(pdm_delay_read(&d, &seen));
+    cr_assert_eq(seen.samples, 2);
+    cr_assert(seen.last == 70 && seen.min == 50 && seen.max == 70 && seen.sum == 120);
+    d.begun++; /* as a signal handler finds it in the middle of the next */
+    d.sum += 60;
+    cr_assert_not(pdm_delay_read(&d, &seen));
+    d.samples++;
+    cr_assert(pdm_delay_read(&d, &seen));
+}
+
 Test(metrics, counts)
 {
     _Atomic uint64_t counter = 3;
@@ -94,8 +114,15 @@ static void *write_delays(void *arg)
     return NULL;
 }
 
+/* Both halves of 1 and all that follow up to N. */
+static int64_t sum_of(uint64_t n)
+{
+    return (int64_t)(n * (n + 1) / 2 * 0x100000001ULL);
+}
+
 static void *read_delays(void *arg)
 {
+    struct pdm_delay_seen seen;
     uint64_t before = 0;
     uintptr_t torn = 0;
 
@@ -107,6 +134,9 @@ static void *read_delays(void *arg)
         torn += samples < before || last != both_halves(last & UINT32_MAX) ||
                 max != both_halves(max & UINT32_MAX);
         before = samples;
+        if (pdm_delay_read(&shared, &seen))
+            torn +=
+                seen.sum != sum_of(seen.samples) || seen.last != both_halves((int64_t)seen.samples);
     }
     return (void *)torn;
 }
