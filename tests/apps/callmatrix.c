@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The call matrix: every socket call that a UDP program makes, in every shape, and what came of it.
+/* The call matrix: every socket call that a program makes over UDP and TCP, in every shape, and
+ * what came of it.
  *
  *   callmatrix server ADDRESS PORT
- *   callmatrix client ADDRESS PORT [--repeat N] [--only GROUP] [--skip GROUP]
+ *   callmatrix client ADDRESS PORT [--repeat N] [--only GROUPS] [--skip GROUPS]
  *
- * Two runs print the same lines unless something stands between program and kernel and shows. The
- * server ends with its client. Ports PORT to PORT + 20 are used at both ends. */
+ * GROUPS are the beginnings of groups' names, with commas. Two runs print the same lines unless
+ * something stands between program and kernel and shows. The server ends with its client. Ports
+ * PORT to PORT + 20 are used at both ends. */
 #include "tests/apps/matrix/cases.h"
 
 #include <errno.h>
@@ -33,6 +35,10 @@ static const struct group {
     {"errors", cases_errors},
     {"bad-pointers", cases_bad_pointers},
     {"wild-pointers", cases_wild_pointers},
+    {"tcp-sends", cases_tcp_sends},
+    {"tcp-receives", cases_tcp_receives},
+    {"tcp-options", cases_tcp_options},
+    {"tcp-ends", cases_tcp_ends},
 };
 
 static volatile sig_atomic_t broken_pipes;
@@ -58,16 +64,29 @@ static int usage(void)
 {
     (void)fputs(
         "usage: callmatrix server ADDRESS PORT\n"
-        "       callmatrix client ADDRESS PORT [--repeat N] [--only GROUP] [--skip GROUP]\n",
+        "       callmatrix client ADDRESS PORT [--repeat N] [--only GROUPS] [--skip GROUPS]\n",
         stderr);
     return EXIT_USAGE;
+}
+
+/* LIST holds beginnings of names, with commas. */
+static bool is_listed(const char *name, const char *list)
+{
+    while (list != NULL) {
+        size_t len = strcspn(list, ",");
+
+        if (strncmp(name, list, len) == 0) {
+            return true;
+        }
+        list = list[len] == ',' ? list + len + 1 : NULL;
+    }
+    return false;
 }
 
 static void run_pass(struct lab *lab, const char *only, const char *skip)
 {
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-        if ((only == NULL || strcmp(only, groups[i].name) == 0) &&
-            (skip == NULL || strcmp(skip, groups[i].name) != 0)) {
+        if ((only == NULL || is_listed(groups[i].name, only)) && !is_listed(groups[i].name, skip)) {
             (void)printf("== %s\n", groups[i].name);
             groups[i].run(lab);
         }

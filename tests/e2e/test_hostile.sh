@@ -3,7 +3,9 @@
 # 100,000 forged, cut, lengthened, spliced, flipped, repeated, duplicated and replayed options into
 # the flow of an honest program: none moves a metric, each is counted under its name, every payload
 # arrives, nothing is answered. Then every bit of a good option, and honest packets among hostile
-# ones. Against a server that reads one by one, and, shorter, one that reads in batches. Needs root.
+# ones. Against a server that reads one by one, and, shorter, one that reads in batches. Then over a
+# link that changes the Destination Options headers of TCP segments, and forges ICMPv6 echo replies.
+# Needs root.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 BUILD=${BUILD:-build}
@@ -43,6 +45,23 @@ echo "--   a server that reads one datagram at a time"
 attack 7701 100000 20000
 echo "--   a server that reads in batches"
 attack 7702 10000 2000
+agents_down
+net_down
+
+echo "--   TCP segments and ICMPv6 echo replies"
+net_begin
+in_client ip tuntap add $NET_DEV mode tun
+in_server ip tuntap add $NET_DEV mode tun
+net_address "$CLIENT_NS" "$CLIENT_ADDR" 2001:db8:2::/64
+net_address "$SERVER_NS" "$SERVER_ADDR" 2001:db8:1::/64
+agents_up encrypted
+patient_agents
+start_server "$PYTHON" "$here/../apps/pystreams.py" serve "$SERVER_ADDR" 7703
+wait_for "in_server ss -Hltn 'sport = :7703' | grep -q ." 5
+timeout 80 "$PYTHON" "$here/hostile_tcp.py" --port 7703 --count 195 --key "$AGENTS_KEY" \
+    --pdmctl "$BUILD/pdmctl" --client-ns "$CLIENT_NS" --server-ns "$SERVER_NS" \
+    --client-agent "$NET_DIR/client/agent.sock" --server-agent "$NET_DIR/server/agent.sock" \
+    --library "$AGENTS_BIN/libpdmv2.so" "$CLIENT_ADDR" "$SERVER_ADDR" || FAILED=1
 agents_down
 [ "$FAILED" = 0 ] && echo "test_hostile: ok"
 exit "$FAILED"

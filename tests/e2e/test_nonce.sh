@@ -13,8 +13,8 @@ here=$root/tests/nonce
 work=$BUILD/nonce
 oracle=$work/oracle
 export NONCE_BIN=$work/bin
-scenes=(generation_at_start generation_on_empty fork_unnoticed hand_back hand_back_lease overlap
-    grant_before_durable)
+scenes=(generation_at_start generation_on_empty fork_unnoticed hand_back hand_back_withheld
+    hand_back_lease overlap grant_before_durable)
 [ "$(uname -m)" != x86_64 ] || scenes+=(lock_lost_in_fork) # it steps, which is made for x86-64
 
 factor=1
@@ -133,14 +133,24 @@ must_be_clean "torture" torture "$work/run" \
     restarts_term=$((5 * factor)) restarts_kill=$((5 * factor)) clock_jumps=$hundred \
     clock_asked=$hundred failed_efault=$hundred failed_econnrefused=$hundred \
     failed_emsgsize=$hundred failed_eagain=$hundred
+must_be_clean "torture over TCP and ICMPv6" others "$work/run" \
+    seals=$((1500 * factor)) connections=$hundred pings=$((20 * factor)) kills=$((20 * factor)) \
+    forks=$((5 * factor)) vfork_execs=$((5 * factor)) clones=$((5 * factor)) \
+    clone_vms=$((5 * factor)) clone_vforks=$((5 * factor)) spawns=$((5 * factor)) \
+    handler_forks=$((5 * factor)) thread_groups=$((5 * factor)) \
+    restarts_term=$((2 * factor)) restarts_kill=$((2 * factor)) failed_efault=$((20 * factor))
 must_be_clean "ledger of 1, 2 and 3 entries" ledger "$work/run" \
     seals=$((10000 * factor)) generations=$hundred kills=$((10 * factor)) \
     reuses=$((10 * factor)) restarts_kill=$factor
 if [ "$(uname -m)" = x86_64 ]; then
     if [ "$factor" -eq 1 ]; then
         must_be_clean "forks in a seal" stepped "$work/run" seal:3 stepped_forks=1000
+        must_be_clean "forks in a turn" stepped "$work/run" turn:17 stepped_forks=200
+        must_be_clean "kills in a turn" stepped "$work/run" kill:61 stepped_kills=60
     else
         must_be_clean "forks in a seal" stepped "$work/run" seal:1 stepped_forks=3000
+        must_be_clean "forks in a turn" stepped "$work/run" turn:1 stepped_forks=3000
+        must_be_clean "kills in a turn" stepped "$work/run" kill:2 stepped_kills=2000
         must_be_clean "forks in a renewal" stepped "$work/run" renewal:97 stepped_forks=500
         must_be_clean "forks in a change of Kri" stepped "$work/run" next:13 stepped_forks=3000
     fi

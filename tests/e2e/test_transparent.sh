@@ -3,7 +3,7 @@
 # Programs see the same without the library, with it and encrypted PDM flowing, and with it while
 # the agents die or hang in mid-run; and what a hanging agent costs them. As root.
 #
-#   tests/e2e/test_transparent.sh [PROGRAM...]   callmatrix socat asyncio unbound iperf3 hang
+#   tests/e2e/test_transparent.sh [PROGRAM...]   callmatrix tcpmatrix socat asyncio unbound iperf3 hang
 # shellcheck disable=SC2317 # the see_ functions are called by a name made up
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -147,13 +147,21 @@ trim() {
 # Pointers into memory that is not there are left out: the library reads what the kernel would, and
 # dies where the kernel says EFAULT.
 see_callmatrix() {
-    local matrix=$AGENTS_BIN/tests/apps/callmatrix passes=1 pid
+    local passes=1
     case $RUN in absent | flowing) passes=$MATRIX_PASSES ;; esac
+    matrix_run "$1" "$passes" --skip wild-pointers,tcp-
+}
+
+see_tcpmatrix() { matrix_run "$1" 1 --only tcp-; }
+
+# DIRECTORY PASSES ARGUMENT...
+matrix_run() {
+    local matrix=$AGENTS_BIN/tests/apps/callmatrix pid
     with_server timeout 60 "$matrix" server "$SERVER_ADDR" "$PORT" >"$1/server" 2>&1
     pid=$STARTED
     serving "$PORT"
-    with_client timeout 60 "$matrix" client "$SERVER_ADDR" "$PORT" --repeat "$passes" \
-        --skip wild-pointers >"$1/client" 2>&1
+    with_client timeout 60 "$matrix" client "$SERVER_ADDR" "$PORT" --repeat "$2" "${@:3}" \
+        >"$1/client" 2>&1
     echo "exit $?" >>"$1/client"
     wait "$pid"
     echo "exit $?" >"$1/server.exit"
@@ -340,18 +348,19 @@ END
 # --- main ---
 
 : "${PYTHON:=/usr/bin/python3}"
-[ $# -gt 0 ] || set -- callmatrix socat asyncio unbound iperf3 hang
+[ $# -gt 0 ] || set -- callmatrix tcpmatrix socat asyncio unbound iperf3 hang
 net_up 1 || exit 1
 for program in "$@"; do
     case $program in
     callmatrix) check_program callmatrix 3 ;;
+    tcpmatrix) check_program tcpmatrix 3 ;;
     socat) check_program socat 1.5 ;;
     asyncio) check_program asyncio 0.6 ;;
     unbound) check_program unbound 0.8 ;;
     iperf3) check_program iperf3 0.7 1 0 && check_program iperf3_R 0.7 0 1 ;;
     hang) check_hang ;;
     *)
-        echo "usage: test_transparent.sh [callmatrix|socat|asyncio|unbound|iperf3|hang]..." >&2
+        echo "usage: test_transparent.sh [callmatrix|tcpmatrix|socat|asyncio|unbound|iperf3|hang]..." >&2
         exit 2
         ;;
     esac

@@ -99,6 +99,21 @@ static void check_build(const uint8_t *control, size_t len, size_t cap, bool wit
     free(out);
 }
 
+/* What the receiving side makes of a header, of a datagram or of a stream's last packet. */
+static void check_header(const uint8_t *received, size_t len)
+{
+    struct pdm_found found;
+
+    if (pdm_header_find(received, len, PDM_OPTION_TYPE, &found) != PDM_FOUND)
+        return;
+    size_t size = pdm_formats[found.format].option_len + 2U;
+
+    must(found.option[0] == PDM_OPTION_TYPE && found.option[1] + 2U == size);
+    must(memmem(received, len, found.option, size) != NULL);
+    for (size_t i = size; i < sizeof found.option; i++)
+        must(found.option[i] == 0); /* options are compared whole */
+}
+
 static void check_read(uint8_t *control, size_t len)
 {
     struct msghdr msg = {.msg_control = control, .msg_controllen = len};
@@ -106,6 +121,8 @@ static void check_read(uint8_t *control, size_t len)
 
     must(r.dstopts == NULL || inside(r.dstopts, r.dstopts_len, control, len));
     must(r.dstopts != NULL || !r.twice);
+    if (r.dstopts != NULL)
+        check_header(r.dstopts, r.dstopts_len);
 }
 
 static bool hides(uint32_t hidden, const struct cmsghdr *c)

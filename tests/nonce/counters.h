@@ -17,7 +17,10 @@
     X(spawns)                                                                                      \
     X(handler_forks)                                                                               \
     X(stepped_forks)                                                                               \
+    X(stepped_kills)                                                                               \
     X(thread_groups)                                                                               \
+    X(connections)                                                                                 \
+    X(pings)                                                                                       \
     X(reuses)                                                                                      \
     X(twins)                                                                                       \
     X(failed_efault)                                                                               \

@@ -4,20 +4,24 @@
  * options leave under one nonce. Run with the library preloaded; the oracle tells.
  *
  *   torture counters FILE                      prints what was done so far
- *   torture echo PORT...                       sends back what comes to ::1
+ *   torture echo PORT...                       sends back what comes to ::1, by UDP and by TCP
  *   torture work FILE SLOT DARK ECHO...        everything, at random, until killed; its sockets are
  *                                              bound to ports of SLOT's own; DARK is an address
  *                                              that nothing answers, or - for none
+ *   torture turns FILE SLOT DARK ECHO...       the same over TCP, request by request
+ *   torture pings FILE SLOT DARK ECHO...       the same with echoes that the kernel answers
  *   torture burst FILE PORT ECHO COUNT [HOW]   COUNT datagrams from PORT to ECHO, then once more
  *                                              HOW (see bursts below), and closes
- *   torture stepped FILE PORT ECHO STRIDE WHAT steps through a send, and forks after every STRIDE
- *                                              of its instructions (see sends below)
+ *   torture asked FILE PORT ECHO COUNT [HOW]   the same over TCP
+ *   torture stepped FILE PORT ECHO STRIDE WHAT steps through a send, and forks or is killed after
+ *                                              every STRIDE of its instructions (see sends below)
  *   torture given FILE FD COUNT                COUNT datagrams through an inherited socket
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
+#include <netinet/icmp6.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -45,8 +49,12 @@ enum {
     FIRST_PORT = 20000, /* of slot 0 */
     SLOT_PORTS = 4,
     ECHO_MAX = 16,
-    BULK = 600,   /* datagrams between two tortures */
-    PORTION = 60, /* that each party of a torture sends */
+    CONNECTIONS = 64, /* at once, of an echo */
+    BACKLOG = 16,
+    TURNS = 6,       /* on a stream, or of pings, between two options */
+    TURN_US = 10500, /* as long as it takes until there is one again */
+    BULK = 600,      /* datagrams between two tortures */
+    PORTION = 60,    /* that each party of a torture sends */
     THREADS = 3,
     STACK = 64 * 1024,
     HANDLER_FORKS = 4, /* per torture */
@@ -62,6 +70,7 @@ enum {
 extern char **environ;
 
 static const char *self, *counters_file;
+static int kind = SOCK_DGRAM; /* of the sockets that are tortured */
 
 /* --- sockets --- */
 
@@ -73,10 +82,10 @@ static struct sockaddr_in6 local(unsigned int port)
 }
 
 /* Bound to PORT and connected to TO; -1 if the port cannot be had. */
-static int open_pair(unsigned int port, const struct sockaddr_in6 *to)
+static int open_as(int type, unsigned int port, const struct sockaddr_in6 *to)
 {
     struct sockaddr_in6 from = local(port);
-    int one = 1, fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    int one = 1, fd = socket(AF_INET6, type, type == SOCK_RAW ? IPPROTO_ICMPV6 : 0);
 
     if (!IN6_IS_ADDR_LOOPBACK(&to->sin6_addr))
         from.sin6_addr = in6addr_any;
@@ -87,6 +96,23 @@ static int open_pair(unsigned int port, const struct sockaddr_in6 *to)
         return fd;
     close(fd);
     return -1;
+}
+
+static int open_pair(unsigned int port, const struct sockaddr_in6 *to)
+{
+    return open_as(SOCK_DGRAM, port, to);
+}
+
+/* Whoever closes it resets the connection: its 5-tuple is free at once. Reads wait WAIT_MS. */
+static int open_stream(unsigned int port, const struct sockaddr_in6 *to)
+{
+    const struct linger reset = {1, 0};
+    const struct timeval wait = {0, WAIT_MS * 1000};
+    int fd = open_as(SOCK_STREAM, port, to);
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    return fd;
 }
 
 static void note_failure(void)
@@ -109,14 +135,25 @@ static void note_failure(void)
     }
 }
 
+static void make_echo(void *payload, unsigned int n)
+{
+    struct icmp6_hdr *echo = payload;
+
+    echo->icmp6_type = ICMP6_ECHO_REQUEST;
+    echo->icmp6_id = htons((uint16_t)getpid());
+    echo->icmp6_seq = htons((uint16_t)n);
+}
+
 /* One datagram, by each of the calls in turn. */
 static void send_one(int fd, unsigned int n)
 {
-    char payload[LEN] = "torture";
+    _Alignas(struct icmp6_hdr) char payload[LEN] = "torture";
     struct iovec iov = {payload, sizeof payload};
     struct mmsghdr msg = {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}};
     ssize_t r;
 
+    if (kind == SOCK_RAW)
+        make_echo(payload, n);
     switch (n % 4) {
     case 0:
         r = send(fd, payload, sizeof payload, MSG_DONTWAIT);
@@ -154,11 +191,33 @@ static unsigned int take_echoes(int fd)
     char payload[2 * LEN];
     unsigned int n = 0;
 
-    while (recv(fd, payload, sizeof payload, MSG_DONTWAIT) >= 0) {
+    while (recv(fd, payload, sizeof payload, MSG_DONTWAIT) > 0) {
         counters_add(COUNT_echoes);
         n++;
     }
     return n;
+}
+
+/* One answer or, sometimes, more of them. */
+static void take_answer(int fd)
+{
+    char payload[2 * LEN];
+
+    if (read(fd, payload, sizeof payload) > 0)
+        counters_add(COUNT_echoes);
+}
+
+/* Of COUNT requests each waits for its answer; that gives a stream an option once in a while. */
+static void take_turns(int fd, unsigned int count)
+{
+    for (unsigned int n = 0; n < count; n++) {
+        if (n % TURNS == 0)
+            usleep(TURN_US);
+        send_one(fd, n);
+        take_answer(fd);
+        if (forked_in_handler && n > PORTION)
+            _exit(0);
+    }
 }
 
 /* COUNT datagrams, WINDOW of them at once; an echo that does not come is not waited for long. */
@@ -167,6 +226,10 @@ static void pump(int fd, unsigned int count)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     unsigned int under_way = 0;
 
+    if (kind != SOCK_DGRAM) {
+        take_turns(fd, count);
+        count = 0;
+    }
     for (unsigned int n = 0; n < count; n++) {
         send_one(fd, n);
         if (++under_way < WINDOW)
@@ -386,10 +449,26 @@ static void send_too_long(int fd)
         note_failure();
 }
 
+/* Each failure is at a turn, where a stream has its options; so is the next one that succeeds. */
+static void fail_in_turn(int fd)
+{
+    for (unsigned int n = 0; n < PORTION / TURNS; n++) {
+        usleep(TURN_US);
+        send_nowhere(fd);
+        send_one(fd, n);
+        take_answer(fd);
+        take_turns(fd, TURNS);
+    }
+}
+
 static void by_failure(int fd)
 {
     int one = 1, zero = 0, mtu = LEAST_MTU;
 
+    if (kind == SOCK_STREAM) {
+        fail_in_turn(fd);
+        return;
+    }
     setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &one, sizeof one);
     setsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, sizeof mtu);
     for (unsigned int n = 0; n < PORTION; n++) {
@@ -485,6 +564,47 @@ static void set_up(struct work *w, char **argv)
     }
 }
 
+/* Each torture on a connection of its own; they have the same few 5-tuples in turn. */
+static _Noreturn int turns(char **argv)
+{
+    struct work w = {.first_port = FIRST_PORT + SLOT_PORTS * (unsigned int)atoi(argv[0])};
+
+    kind = SOCK_STREAM;
+    signal(SIGPIPE, SIG_IGN);
+    for (argv += 2; *argv != NULL && w.echoes < ECHO_MAX; argv++)
+        w.echo[w.echoes++] = local((unsigned int)atoi(*argv));
+    for (;;) {
+        int fd = open_stream(w.first_port + any(2), &w.echo[any(w.echoes)]);
+
+        if (fd < 0) {
+            usleep(TICK_US); /* the echo was killed, or a child still has the port */
+            continue;
+        }
+        counters_add(COUNT_connections);
+        take_turns(fd, PORTION);
+        tortures[any(TORTURES)](fd);
+        close(fd);
+    }
+}
+
+static _Noreturn int pings(char **argv)
+{
+    struct sockaddr_in6 to = local(0);
+
+    (void)argv;
+    kind = SOCK_RAW;
+    for (;;) {
+        int fd = open_as(SOCK_RAW, 0, &to);
+
+        if (fd < 0)
+            err(EXIT_FAILURE, "a raw socket");
+        counters_add(COUNT_pings);
+        take_turns(fd, PORTION);
+        tortures[any(TORTURES)](fd);
+        close(fd);
+    }
+}
+
 static _Noreturn int work(char **argv)
 {
     struct work w = {0};
@@ -509,6 +629,49 @@ static _Noreturn int work(char **argv)
 
 /* --- the others --- */
 
+/* What echo() waits for: listeners, then connections, of which each takes the place of one gone. */
+struct crowd {
+    struct pollfd p[2 * ECHO_MAX + CONNECTIONS];
+    nfds_t listeners, all;
+};
+
+static int bound_to(int type, unsigned int port)
+{
+    struct sockaddr_in6 at = local(port);
+    int one = 1, fd = socket(AF_INET6, type, 0);
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (const struct sockaddr *)&at, sizeof at) != 0)
+        err(EXIT_FAILURE, "port %u", port);
+    return fd;
+}
+
+static void welcome(struct crowd *c, int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    for (nfds_t i = c->listeners; fd >= 0 && i < c->all; i++)
+        if (c->p[i].fd < 0) {
+            c->p[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+            return;
+        }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void answer(struct pollfd *p)
+{
+    char payload[2 * LEN];
+    ssize_t n = recv(p->fd, payload, sizeof payload, MSG_DONTWAIT);
+
+    if (n > 0)
+        send(p->fd, payload, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0 || (n < 0 && errno == EAGAIN))
+        return;
+    close(p->fd);
+    p->fd = -1;
+}
+
 static void echo_all(int fd)
 {
     char payload[2 * LEN];
@@ -525,27 +688,40 @@ static void echo_all(int fd)
 
 static int echo(char **argv)
 {
-    struct pollfd p[ECHO_MAX];
-    nfds_t count = 0;
+    struct crowd c = {0};
 
-    for (; *argv != NULL && count < ECHO_MAX; argv++) {
-        struct sockaddr_in6 at = local((unsigned int)atoi(*argv));
-        int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    for (; *argv != NULL && c.listeners < 2 * ECHO_MAX; argv++) {
+        int stream = bound_to(SOCK_STREAM, (unsigned int)atoi(*argv));
 
-        if (bind(fd, (const struct sockaddr *)&at, sizeof at) != 0)
+        if (listen(stream, BACKLOG) != 0)
             err(EXIT_FAILURE, "port %s", *argv);
-        p[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        c.p[c.listeners++] = (struct pollfd){.fd = stream, .events = POLLIN};
+        c.p[c.listeners++] = (struct pollfd){.fd = bound_to(SOCK_DGRAM, (unsigned int)atoi(*argv)),
+                                             .events = POLLIN};
     }
+    for (c.all = c.listeners; c.all < c.listeners + CONNECTIONS; c.all++)
+        c.p[c.all].fd = -1;
     for (;;) {
-        poll(p, count, -1);
-        for (nfds_t i = 0; i < count; i++)
-            if (p[i].revents != 0)
-                echo_all(p[i].fd);
+        poll(c.p, c.all, -1);
+        for (nfds_t i = 0; i < c.all; i++) {
+            if (c.p[i].revents == 0)
+                continue;
+            if (i >= c.listeners)
+                answer(&c.p[i]);
+            else if (i % 2 == 0)
+                welcome(&c, c.p[i].fd);
+            else
+                echo_all(c.p[i].fd);
+        }
     }
 }
 
 static int given(char **argv)
 {
+    socklen_t len = sizeof kind;
+
+    if (getsockopt(atoi(argv[0]), SOL_SOCKET, SO_TYPE, &kind, &len) != 0)
+        err(EXIT_FAILURE, "descriptor %s", argv[0]);
     pump(atoi(argv[0]), (unsigned int)atoi(argv[1]));
     return 0;
 }
@@ -555,11 +731,8 @@ static const struct {
     void (*torture)(int fd);
 } bursts[] = {{"fork", by_fork}, {"clone", by_clone}, {"failure", by_failure}};
 
-static int burst(char **argv)
+static int burst_of(int fd, char **argv)
 {
-    struct sockaddr_in6 to = local((unsigned int)atoi(argv[1]));
-    int fd = open_pair((unsigned int)atoi(argv[0]), &to);
-
     if (fd < 0)
         err(EXIT_FAILURE, "port %s", argv[0]);
     pump_slowly(fd);
@@ -569,6 +742,21 @@ static int burst(char **argv)
             bursts[i].torture(fd);
     close(fd);
     return 0;
+}
+
+static int burst(char **argv)
+{
+    struct sockaddr_in6 to = local((unsigned int)atoi(argv[1]));
+
+    return burst_of(open_pair((unsigned int)atoi(argv[0]), &to), argv);
+}
+
+static int asked(char **argv)
+{
+    struct sockaddr_in6 to = local((unsigned int)atoi(argv[1]));
+
+    kind = SOCK_STREAM;
+    return burst_of(open_stream((unsigned int)atoi(argv[0]), &to), argv);
 }
 
 #ifdef __x86_64__
@@ -584,6 +772,7 @@ static struct {
     long stride;
     long phase;             /* the remainder to fork at */
     long from;              /* the first step to fork at */
+    long end;               /* the step to be killed at; 0: none */
     unsigned int port;      /* what a child is bound to is counted from here on */
     struct sockaddr_in6 to; /* whom it sends to */
     int other;              /* its socket */
@@ -596,6 +785,27 @@ static void send_in_child(void)
     send_one(stepping.other, 0);
 }
 
+/* What the shim has set on the socket is gone after the send, in the child and in the parent. */
+static void must_be_bare(int fd)
+{
+    char option[2 * LEN];
+    socklen_t len = sizeof option;
+
+    if (kind == SOCK_STREAM && getsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, option, &len) == 0 &&
+        len != 0)
+        abort();
+}
+
+static void must_end_well(pid_t pid)
+{
+    int status = 0;
+
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (status != 0)
+        abort();
+}
+
 static void on_step(int signal, siginfo_t *info, void *context)
 {
     ucontext_t *u = context;
@@ -604,6 +814,8 @@ static void on_step(int signal, siginfo_t *info, void *context)
     (void)signal;
     (void)info;
     stepping.steps++;
+    if (stepping.steps == stepping.end)
+        kill(getpid(), SIGTERM);
     if (forked_in_handler)
         u->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
     else if (stepping.steps >= stepping.from &&
@@ -617,7 +829,7 @@ static void on_step(int signal, siginfo_t *info, void *context)
             u->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
         } else if (pid > 0) {
             counters_add(COUNT_stepped_forks);
-            wait_for(pid);
+            must_end_well(pid);
         }
     }
     errno = saved;
@@ -650,8 +862,10 @@ static long send_stepped(int fd)
                      :
                      : "i"(~TRAP_FLAG)
                      : "memory", "cc");
+    must_be_bare(fd);
     if (forked_in_handler) {
         send_one(fd, 0);
+        must_be_bare(fd);
         send_one(stepping.other, 0);
         lease_others();
         _exit(0);
@@ -713,11 +927,79 @@ static void step_through_next(int fd)
     step_to_the_end(fd, SLOW, ordinary);
 }
 
+/* A request with an option, which is set before it is sent and cleared afterwards. */
+static void step_through_turn(int fd)
+{
+    (void)fd;
+    kind = SOCK_STREAM;
+    int stream = open_stream(stepping.port, &stepping.to);
+
+    stepping.from = LONG_MAX;
+    take_turns(stream, TURNS);
+    long without = send_stepped(stream);
+
+    take_turns(stream, TURNS);
+    usleep(TURN_US);
+    stepping.from = 0;
+    if (send_stepped(stream) < 2 * without)
+        errx(EXIT_FAILURE, "what was stepped through had no option");
+}
+
+/* A process that shares STREAM is killed after END instructions of a send, or ends by itself. */
+static int kill_at(int stream, long end, long without)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        take_turns(stream, 1); /* under a lease of its own */
+        usleep(TURN_US);
+        stepping.end = end;
+        _exit(send_stepped(stream) > 2 * without ? 0 : 1);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    must_be_bare(stream);
+    take_echoes(stream);
+    return status;
+}
+
+/* Ever later in a send with an option: what was set on the socket for it must not stay there. */
+static void step_to_a_kill(int fd)
+{
+    long end = stepping.phase + 1;
+    unsigned int in_vain = 0;
+
+    (void)fd;
+    kind = SOCK_STREAM;
+    int stream = open_stream(stepping.port, &stepping.to);
+
+    stepping.from = LONG_MAX;
+    take_turns(stream, TURNS);
+    long without = send_stepped(stream);
+
+    for (;;) {
+        int status = kill_at(stream, end, without);
+
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+            return;
+        if (WIFEXITED(status) && ++in_vain > BULK)
+            errx(EXIT_FAILURE, "what was stepped through had no option");
+        if (WIFEXITED(status))
+            continue; /* the agent may have been busy */
+        end += stepping.stride;
+        counters_add(COUNT_stepped_kills);
+    }
+}
+
 static const struct {
     const char *name;
     void (*step_through)(int fd);
-} sends[] = {
-    {"seal", step_through_seal}, {"renewal", step_through_renewal}, {"next", step_through_next}};
+} sends[] = {{"seal", step_through_seal},
+             {"renewal", step_through_renewal},
+             {"next", step_through_next},
+             {"turn", step_through_turn},
+             {"kill", step_to_a_kill}};
 
 static int stepped(char **argv)
 {
@@ -751,7 +1033,10 @@ static const struct {
     int least; /* arguments after the name */
     int (*run)(char **argv);
 } roles[] = {{"work", 4, work},
+             {"turns", 4, turns},
+             {"pings", 4, pings},
              {"burst", 4, burst},
+             {"asked", 4, asked},
              {"given", 3, given},
              {"counters", 1, print_counters},
 #ifdef __x86_64__

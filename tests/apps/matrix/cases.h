@@ -36,5 +36,9 @@ void cases_local(struct lab *lab);
 void cases_errors(struct lab *lab);
 void cases_bad_pointers(struct lab *lab);
 void cases_wild_pointers(struct lab *lab);
+void cases_tcp_sends(struct lab *lab);
+void cases_tcp_receives(struct lab *lab);
+void cases_tcp_options(struct lab *lab);
+void cases_tcp_ends(struct lab *lab);
 
 #endif

@@ -2,6 +2,8 @@
 /* The far end of the call matrix, and the near end's way to drive it. */
 #include "tests/apps/matrix/peer.h"
 
+#include "tests/apps/matrix/tcp.h"
+
 #include <netdb.h>
 #include <netinet/udp.h>
 #include <poll.h>
@@ -38,6 +40,7 @@ struct server {
     int control;
     int all;
     int bare;
+    struct tcp_far stream;
 };
 
 /* Next header (set by the kernel), length 0, option type 0x1e (RFC 4727: experiment, skip), 4. */
@@ -143,6 +146,14 @@ static void ask(const struct lab *lab, const struct request *request)
     report[got] = '\0';
 }
 
+const char *peer_ask(const struct lab *lab, char verb, size_t len, unsigned with, unsigned count)
+{
+    struct request request = {.verb = verb, .len = (unsigned)len, .with = with, .count = count};
+
+    ask(lab, &request);
+    return report;
+}
+
 void peer_close(struct lab *lab)
 {
     struct request request = {.verb = 'Q'};
@@ -197,11 +208,13 @@ static bool server_open(struct server *server)
     struct sockaddr_in6 control = with_port(&server->bound, server->base + PORT_CONTROL);
     struct sockaddr_in6 all = with_port(&server->bound, server->base + PORT_ALL);
     struct sockaddr_in6 bare = with_port(&any, server->base + PORT_BARE);
+    struct sockaddr_in6 stream = with_port(&server->bound, server->base + PORT_STREAM);
 
     server->control = bound_socket(&control);
     server->all = bound_socket(&all);
     server->bare = bound_socket(&bare);
-    if (server->control < 0 || server->all < 0 || server->bare < 0) {
+    if (server->control < 0 || server->all < 0 || server->bare < 0 ||
+        !tcp_far_open(&server->stream, &stream)) {
         return false;
     }
     all_options(server->all);
@@ -277,7 +290,7 @@ static size_t emit(int fd, const struct request *request, struct sockaddr_in6 *t
     return (size_t)snprintf(report, sizeof(report), "ok");
 }
 
-static size_t obey(const struct server *server, const struct request *request,
+static size_t obey(struct server *server, const struct request *request,
                    const struct sockaddr_in6 *driver)
 {
     struct sockaddr_in6 to = with_port(driver, server->base + request->to);
@@ -288,6 +301,10 @@ static size_t obey(const struct server *server, const struct request *request,
     }
     if (request->verb == 'S' && request->len <= sizeof(payload)) {
         return emit(fd, request, &to);
+    }
+    if (tcp_far_obey(&server->stream, request->verb, request->len, request->with, request->count,
+                     &line)) {
+        return (size_t)snprintf(report, sizeof(report), "%s", line.text);
     }
     return (size_t)snprintf(report, sizeof(report), "ok");
 }
@@ -342,5 +359,6 @@ int peer_serve(const char *address, const char *port)
     (void)close(server.control);
     (void)close(server.all);
     (void)close(server.bare);
+    tcp_far_close(&server.stream);
     return EXIT_SUCCESS;
 }

@@ -17,6 +17,7 @@ enum {
     PORT_ALL = 1,    /* the peer's socket with every receive option on, bound to its address */
     PORT_BARE = 2,   /* the peer's socket with none on, bound to :: */
     PORT_CLOSED = 3, /* nobody */
+    PORT_STREAM = 4, /* the peer's TCP listener */
     PORT_DRIVER = 9, /* ours, for requests */
     PORT_OURS = 10,  /* ours, the socket under test */
     PORT_SINK = 11,  /* ours, a second one */
