@@ -117,9 +117,9 @@ static bool set_path_policy(const char *file, const struct config_key *key, cons
 
     (void)file;
     (void)key;
-    for (uint8_t i = 0; i < CONFIG_PATHS; i++) {
+    for (unsigned i = 0; i < CONFIG_PATHS; i++) {
         if (strcmp(text, names[i]) == 0) {
-            *path = i;
+            *path = (uint8_t)i;
             return true;
         }
     }

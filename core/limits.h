@@ -40,9 +40,12 @@
 #define PDM_FLOWS_MAX 131072   /* most that may be configured */
 #define PDM_SLOTS_MAX 131072   /* flows of all processes of one agent */
 
-/* Streams: an option at most once per this; answers still owed are forgiven after a quiet. */
+/*
+ * Streams: an option at most once per this; answers still owed are forgiven after a quiet, which is
+ * long, since an answer that comes after it would be taken for another's.
+ */
 #define PDM_STREAM_INTERVAL_NS (10 * PDM_NSEC_PER_MSEC)
-#define PDM_STREAM_QUIET_NS (1 * PDM_NSEC_PER_SEC)
+#define PDM_STREAM_QUIET_NS (60 * PDM_NSEC_PER_SEC)
 
 /* Search for an unknown Kri. */
 #define PDM_SEARCH_GENERATIONS 4 /* latest generations tried first; below them is replay */
@@ -97,6 +100,9 @@
 #define PDM_STREAM_CONTROL 3072 /* as PDM_CONTROL_IN: the largest header */
 #define PDM_STREAM_PARTS 16
 #define PDM_STREAM_LOOK_NS (8 * PDM_NSEC_PER_MSEC)
+
+/* Before a seccomp filter, for threads to finish what the filter may forbid. */
+#define PDM_DEACTIVATE_NS (2 * PDM_NSEC_PER_MSEC)
 
 /* The shim: what it keeps. */
 #define PDM_FLOW_PROBES 64                       /* buckets looked at for one tuple */

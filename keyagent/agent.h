@@ -31,7 +31,7 @@ struct agent {
     uint64_t requests;
     uint64_t refused;
     uint64_t leases;
-    int64_t ended_closed_at; /* when all slots were looked through for closed ones */
+    int64_t ended_closed_at;   /* when all slots were looked through for closed ones */
     uint64_t suspects_trusted; /* suspicions of paths that the administrator says to trust */
 };
 

@@ -14,6 +14,7 @@
 #include "shim/mapping.h"
 #include "shim/options.h"
 #include "shim/process.h"
+#include "shim/sticky.h"
 #include "shim/sys.h"
 
 #define LEAF_SIZE (1 << PDM_LEAF_BITS)
@@ -79,7 +80,9 @@ static void reset(struct pdm_descriptor *d, uint32_t flags)
 {
     atomic_store_explicit(&d->flags, flags, memory_order_relaxed);
     atomic_store_explicit(&d->unproven, 0, memory_order_relaxed);
-    atomic_store_explicit(&d->missed, 0, memory_order_relaxed);
+    atomic_store_explicit(&d->aside, 0, memory_order_relaxed);
+    atomic_store_explicit(&d->skipped, 0, memory_order_relaxed);
+    atomic_store_explicit(&d->quiet_until, 0, memory_order_relaxed);
     forget_peer(d);
 }
 
@@ -152,8 +155,11 @@ static uint32_t look_up(int fd, int *protocol)
     for (size_t i = 0; i < PDM_STICKY_OPTIONS; i++) {
         len = sizeof sticky;
         if (pdm_sys(SYS_getsockopt, fd, IPPROTO_IPV6, pdm_sticky_options[i].name, (long)sticky,
-                    (long)&len, 0) == 0 &&
-            len > 0)
+                    (long)&len, 0) != 0 ||
+            len == 0)
+            continue;
+        if (kind != PDM_FD_TCP6 || pdm_sticky_options[i].flag != PDM_FD_STICKY_DSTOPTS ||
+            !pdm_sticky_recover(fd, sticky, len, pdm_policy_settings().option_type))
             flags |= pdm_sticky_options[i].flag;
     }
     return flags;
@@ -178,7 +184,7 @@ struct pdm_descriptor *pdm_descriptor_look_up(int fd)
 
 void pdm_descriptor_made(int fd, int domain, int type, int protocol)
 {
-    uint32_t kind = 0;
+    uint32_t kind = 0, wait = (type & SOCK_NONBLOCK) != 0 ? PDM_FD_NONBLOCK : 0;
 
     type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (protocol == 0)
@@ -189,7 +195,7 @@ void pdm_descriptor_made(int fd, int domain, int type, int protocol)
 
     if (d == NULL || !keeps_track())
         return;
-    reset(d, PDM_FD_KNOWN | kind);
+    reset(d, PDM_FD_KNOWN | kind | wait);
     atomic_store_explicit(&d->protocol, (uint32_t)protocol, memory_order_relaxed);
 }
 
@@ -321,6 +327,18 @@ bool pdm_descriptor_local(int fd, struct pdm_descriptor *d)
     return true;
 }
 
+void pdm_descriptor_nonblock(int fd, bool on)
+{
+    struct pdm_descriptor *d = pdm_descriptor_known(fd);
+
+    if (d == NULL || !pdm_descriptor_is_stream(d))
+        return;
+    if (on)
+        pdm_descriptor_set(d, PDM_FD_NONBLOCK);
+    else
+        pdm_descriptor_clear(d, PDM_FD_NONBLOCK);
+}
+
 /* A client's first packet is read with what is set now. */
 void pdm_descriptor_listens(int fd, struct pdm_descriptor *d)
 {
@@ -408,8 +426,7 @@ void pdm_descriptor_release_exec(void)
 
 void pdm_descriptor_release_all(void)
 {
-    if (atomic_load_explicit(&pdm_active, memory_order_relaxed))
-        release_each(false);
+    release_each(false);
 }
 
 void pdm_descriptor_share_all(void)

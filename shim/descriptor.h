@@ -24,7 +24,7 @@ enum pdm_descriptor_flag {
     PDM_FD_TCP6 = 1 << 25,
     PDM_FD_IP6 = PDM_FD_UDP6 | PDM_FD_RAW6 | PDM_FD_TCP6,
     PDM_FD_ACCEPTED = 1 << 26,  /* TCP: the end that was connected to */
-    PDM_FD_SPOKEN = 1 << 29,    /* TCP: the last that was missed was a send */
+    PDM_FD_NONBLOCK = 1 << 29,  /* TCP: its calls do not wait, as far as is known */
     PDM_FD_CONNECTED = 1 << 2,  /* TCP: and the connection stands */
     PDM_FD_BOUND_PORT = 1 << 3, /* local_port is known */
     PDM_FD_BOUND_ADDR = 1 << 4, /* local is known, and the source of all it sends */
@@ -72,7 +72,9 @@ struct pdm_descriptor {
     _Atomic uint64_t peer[2];       /* as connected to: getpeername() knows no peer ... */
     _Atomic uint32_t peer_scope;    /* ... without a port, as raw sockets' are */
     _Atomic uint32_t reads;         /* TCP: begun, to notice two at once */
-    _Atomic uint32_t missed;        /* TCP: sends not answered, before there was a flow */
+    _Atomic uint32_t aside;         /* TCP: what went by the flow; see stream.c */
+    _Atomic uint32_t skipped;       /* TCP: sends of that */
+    _Atomic int64_t quiet_until;    /* TCP: neither way is an option due before; CLOCK_MONOTONIC */
     _Atomic uint32_t identifier;    /* ICMPv6: of the last echo, in both halves if it asked */
     _Atomic uint64_t source[2];     /* the own address of the last datagram, if it has no local */
 };
@@ -173,6 +175,8 @@ void pdm_descriptor_connected(struct pdm_descriptor *d, const struct sockaddr *a
 bool pdm_descriptor_local(int fd, struct pdm_descriptor *d);
 /* Its type is no longer what it was. */
 void pdm_descriptor_forget(int fd);
+/* Whether calls on FD, of a stream, wait. */
+void pdm_descriptor_nonblock(int fd, bool on);
 /* FD becomes a listener: what it accepts will have its receive options. */
 void pdm_descriptor_listens(int fd, struct pdm_descriptor *d);
 /* FD was accepted on LISTENER, whose options it has. */

@@ -303,13 +303,16 @@ static struct pdm_flow_entry *find(const struct pdm_tuple *tuple, uint64_t hash,
     return NULL;
 }
 
-/* A bucket is free if empty or if its flow says that it lies elsewhere. */
-static bool is_free(uint32_t at, uint64_t bucket)
+/*
+ * A bucket is free for NEW if empty, or if its flow says that it lies elsewhere; as does NEW, which
+ * has lain in many if it is used again and again.
+ */
+static bool is_free(uint32_t at, uint64_t bucket, const struct pdm_flow_entry *new)
 {
     struct pdm_flow_entry *e = flow_in(bucket);
     bool stale;
 
-    if (bucket == 0 || e == NULL)
+    if (bucket == 0 || e == NULL || e == new)
         return true;
     if (!try_lock(e))
         return false;
@@ -325,7 +328,7 @@ static bool enter(struct pdm_flow_entry *e, uint64_t hash)
     for (int i = 0; i < PDM_FLOW_PROBES; i++, at = (at + 1) % buckets()) {
         uint64_t bucket = atomic_load_explicit(&arena.buckets[at], memory_order_acquire);
 
-        if (!is_free(at, bucket))
+        if (!is_free(at, bucket, e))
             continue;
         e->bucket = at;
         if (atomic_compare_exchange_strong(&arena.buckets[at], &bucket, bucket_value(hash, e)))

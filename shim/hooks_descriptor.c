@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "shim/descriptor.h"
 #include "shim/hook.h"
@@ -37,6 +38,8 @@ PDM_HOOK(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags
 
     if (made >= 0)
         pdm_descriptor_accepted(fd, made);
+    if (made >= 0 && (flags & SOCK_NONBLOCK) != 0)
+        pdm_descriptor_nonblock(made, true);
     return made;
 }
 
@@ -105,6 +108,8 @@ PDM_HOOK(int, fcntl, (int fd, int command, ...))
     va_end(args);
     int result = pdm_real.fcntl(fd, command, arg);
 
+    if (command == F_SETFL && result == 0)
+        pdm_descriptor_nonblock(fd, ((int)(intptr_t)arg & O_NONBLOCK) != 0);
     return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? copied(fd, result) : result;
 }
 PDM_HOOK_ALIAS(fcntl64, fcntl);
@@ -149,30 +154,45 @@ PDM_HOOK(int, listen, (int fd, int backlog))
 
 /* --- socket options --- */
 
-/* To uncork is to send what was held. */
-static bool uncorks(const struct pdm_descriptor *d, int name, const void *value, socklen_t len)
+static void note_cork(struct pdm_descriptor *d, bool on)
 {
-    int on = 1;
+    if (on)
+        pdm_descriptor_set(d, PDM_FD_CORKED);
+    else
+        pdm_descriptor_clear(d, PDM_FD_CORKED);
+}
 
-    if (name != TCP_CORK || (pdm_descriptor_flags(d) & PDM_FD_CORKED) == 0 || len < sizeof on ||
-        value == NULL || !pdm_descriptor_is_stream(d) || pdm_peer_unnamed_own(d))
-        return false;
+/* Of a connection's own options only TCP_CORK matters: to uncork is to send what was held. */
+static int set_tcp(int fd, struct pdm_descriptor *d, int name, const void *value, socklen_t len)
+{
+    bool corked = (pdm_descriptor_flags(d) & PDM_FD_CORKED) != 0;
+    int on = 1, result;
+
+    if (name != TCP_CORK || len < sizeof on || value == NULL || !pdm_descriptor_is_stream(d))
+        return pdm_real.setsockopt(fd, IPPROTO_TCP, name, value, len);
     memcpy(&on, value, sizeof on);
-    return on == 0;
+    if (on == 0 && corked && !pdm_peer_unnamed_own(d) && pdm_stream_uncork(fd, d, &result)) {
+        note_cork(d, false);
+        return result;
+    }
+    result = pdm_real.setsockopt(fd, IPPROTO_TCP, name, value, len);
+    if (result == 0 && corked != (on != 0))
+        note_cork(d, on != 0);
+    return result;
 }
 
 PDM_HOOK(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len))
 {
     struct pdm_descriptor *d = pdm_descriptor_socket(fd);
 
-    if (d == NULL || (level == IPPROTO_TCP && name != TCP_CORK))
+    if (d == NULL)
         return pdm_real.setsockopt(fd, level, name, value, len);
+    if (level == IPPROTO_TCP)
+        return set_tcp(fd, d, name, value, len);
     uint32_t before = pdm_descriptor_flags(d);
     int result = 0;
 
-    if (level == IPPROTO_TCP && uncorks(d, name, value, len) && pdm_stream_uncork(fd, d, &result)) {
-        pdm_descriptor_clear(d, PDM_FD_CORKED);
-    } else if (!pdm_options_intercept(fd, d, level, name, value, len)) {
+    if (!pdm_options_intercept(fd, d, level, name, value, len)) {
         result = pdm_real.setsockopt(fd, level, name, value, len);
         if (result == 0)
             pdm_options_noted(fd, d, level, name, value, len);
@@ -215,5 +235,9 @@ PDM_HOOK(int, ioctl, (int fd, unsigned long request, ...))
         if (d != NULL)
             return pdm_options_stamp_asked(fd, d, request, arg);
     }
-    return pdm_real.ioctl(fd, request, arg);
+    int result = pdm_real.ioctl(fd, request, arg);
+
+    if (request == FIONBIO && result == 0)
+        pdm_descriptor_nonblock(fd, *(const int *)arg != 0);
+    return result;
 }

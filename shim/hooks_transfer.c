@@ -214,6 +214,13 @@ PDM_HOOK(ssize_t, splice,
 
 /* --- receiving --- */
 
+/* Whether a read of a stream will be over while no option is due. */
+static bool is_moment(const struct pdm_descriptor *d, int flags)
+{
+    return ((pdm_descriptor_flags(d) & PDM_FD_NONBLOCK) != 0 || (flags & MSG_DONTWAIT) != 0) &&
+           pdm_stream_is_quiet(d);
+}
+
 static bool receive_one(int fd, struct pdm_descriptor *d, void *buf, size_t len, int flags,
                         struct sockaddr *from, socklen_t *from_len, ssize_t *result)
 {
@@ -229,7 +236,8 @@ SLOW static ssize_t receive_from(int fd, struct pdm_descriptor *d, void *buf, si
     socklen_t name_len = sizeof name;
     ssize_t result;
 
-    if (pdm_receive_along(d) && receive_one(fd, d, buf, len, flags, from, from_len, &result))
+    if (pdm_receive_along(d) && !is_moment(d, flags) &&
+        receive_one(fd, d, buf, len, flags, from, from_len, &result))
         return result;
     if (pdm_descriptor_is_stream(d))
         return heard(fd, flags, pdm_real.recvfrom(fd, buf, len, flags, from, from_len));
@@ -296,7 +304,7 @@ PDM_HOOK(ssize_t, readv, (int fd, const struct iovec *iov, int count))
 
     if (d == NULL || pdm_receive_idle(d))
         return pdm_real.readv(fd, iov, count);
-    if (is_ordinary(iov, count) && pdm_receive_along(d) &&
+    if (is_ordinary(iov, count) && pdm_receive_along(d) && !is_moment(d, 0) &&
         pdm_receive_plain(fd, d, iov, (size_t)count, 0, NULL, NULL, &result))
         return result;
     return heard(fd, 0, pdm_real.readv(fd, iov, count));

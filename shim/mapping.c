@@ -206,13 +206,21 @@ bool pdm_policy_names_any(void)
     return is_ready() && atomic_load_explicit(&map.policy->lengths, memory_order_relaxed) != 0;
 }
 
-uint32_t pdm_global_pointer_next(const uint8_t saddr[static PDM_ADDR_LEN])
+static struct pdm_global_pointer *pointer_of(const uint8_t *saddr)
 {
     enum pdm_saddr_type type = pdm_saddr_type(saddr);
-    struct pdm_global_pointer *p =
-        is_ready() ? &map.segment->global_pointer[type] : &own_pointer[type];
 
-    return atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
+    return is_ready() ? &map.segment->global_pointer[type] : &own_pointer[type];
+}
+
+uint32_t pdm_global_pointer_next(const uint8_t saddr[static PDM_ADDR_LEN])
+{
+    return atomic_fetch_add_explicit(&pointer_of(saddr)->next, 1, memory_order_relaxed);
+}
+
+void pdm_global_pointer_skip(const uint8_t saddr[static PDM_ADDR_LEN], uint32_t count)
+{
+    atomic_fetch_add_explicit(&pointer_of(saddr)->next, count, memory_order_relaxed);
 }
 
 bool pdm_mapping_ready(void)

@@ -39,6 +39,9 @@ bool pdm_policy_names_any(void);
 /* The Global Pointer for the next packet from SADDR. Counts it. */
 uint32_t pdm_global_pointer_next(const uint8_t saddr[static PDM_ADDR_LEN]);
 
+/* Counts COUNT packets from SADDR that went without. */
+void pdm_global_pointer_skip(const uint8_t saddr[static PDM_ADDR_LEN], uint32_t count);
+
 bool pdm_mapping_ready(void);
 /* Says hello again. */
 bool pdm_mapping_refresh(int64_t now);

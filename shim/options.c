@@ -6,7 +6,6 @@
 #include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <string.h>
@@ -51,7 +50,6 @@ static const struct {
     bool for_good; /* stays when set to 0: what else is set is not known */
 } send_options[] = {
     {IPPROTO_UDP, UDP_CORK, PDM_FD_CORKED, false},
-    {IPPROTO_TCP, TCP_CORK, PDM_FD_CORKED, false},
     {IPPROTO_UDP, UDP_SEGMENT, PDM_FD_SEGMENTS, false},
     {IPPROTO_IPV6, IPV6_HDRINCL, PDM_FD_OWN_HEADERS, false},
     {SOL_RAW, IPV6_HDRINCL, PDM_FD_OWN_HEADERS, false},

@@ -48,7 +48,7 @@ static inline bool pdm_peer_idle(const struct pdm_descriptor *d, const void *nam
 {
     const struct sockaddr_in6 *peer = name;
 
-    if (name == NULL)
+    if (name == NULL || pdm_descriptor_is_stream(d))
         return pdm_peer_unnamed_own(d);
     return len >= sizeof *peer && peer->sin6_family == AF_INET6 && pdm_peer_unnamed(d, peer);
 }

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 #include <sys/un.h>
 
+#include "core/limits.h"
 #include "shim/descriptor.h"
 #include "shim/privilege.h"
 #include "shim/real.h"
@@ -95,10 +97,16 @@ bool pdm_own_memory(void)
     return true;
 }
 
+/* The filter may be for all threads, and one may be between two calls of ours at this moment. */
 void pdm_deactivate(void)
 {
+    const struct timespec pause = {0, PDM_DEACTIVATE_NS};
+
+    if (!atomic_exchange(&pdm_active, false))
+        return;
     pdm_descriptor_release_all();
-    atomic_store(&pdm_active, false);
+    if (!__libc_single_threaded)
+        pdm_sys(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
 }
 
 static enum pdm_mode mode_from(const char *name)

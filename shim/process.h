@@ -33,6 +33,11 @@ void *pdm_wiped_memory(size_t size);
 /* False in a vfork or CLONE_VM child: then what is known of descriptors is the parent's. */
 bool pdm_own_memory(void);
 
+static inline bool pdm_is_active(void)
+{
+    return atomic_load_explicit(&pdm_active, memory_order_relaxed);
+}
+
 /* For good: before a seccomp filter that may not allow what the shim does. */
 void pdm_deactivate(void);
 

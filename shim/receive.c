@@ -205,7 +205,7 @@ static uint8_t type_of_ours(struct pdm_descriptor *d, const struct msghdr *msg)
     const struct sockaddr_in6 *peer = pdm_peer_of(msg->msg_name, msg->msg_namelen);
 
     if ((pdm_descriptor_flags(d) & (PDM_FD_ITS_DSTOPTS | PDM_FD_ITS_2292DSTOPTS)) == 0 ||
-        peer == NULL || pdm_peer_unnamed(d, peer) ||
+        !pdm_is_active() || peer == NULL || pdm_peer_unnamed(d, peer) ||
         !pdm_peer_named(d, NULL, peer->sin6_addr.s6_addr, pdm_clock(CLOCK_MONOTONIC)))
         return 0;
     return pdm_policy_settings().option_type;
@@ -262,7 +262,10 @@ static void finish(int fd, struct pdm_descriptor *d, struct incoming *in, struct
     uint32_t state = pdm_descriptor_flags(d);
 
     in->peeked = (flags & MSG_PEEK) != 0;
-    if ((state & PDM_FD_TCP6) != 0)
+    /* A filter that forbids what follows may have come while the call waited. */
+    if (!pdm_is_active())
+        ;
+    else if ((state & PDM_FD_TCP6) != 0)
         finish_stream(fd, d, in, flags);
     else if ((state & PDM_FD_OURS) == 0)
         pdm_received_from(fd, d, in->msg->msg_name, in->msg->msg_namelen);

@@ -47,7 +47,7 @@ bool pdm_sticky_set(int fd, enum pdm_format format, const uint8_t option[static 
  * back the segment size that the option took. But unlike that it needs memory for the set, which a
  * program with large filters or many keys on the socket may have used up (net.core.optmem_max).
  */
-void pdm_sticky_clear(int fd, uint64_t signals)
+static void clear(int fd)
 {
     const struct cmsghdr c = {CMSG_LEN(sizeof(int)), IPPROTO_IPV6, IPV6_HOPLIMIT};
     const int hop_limit = -1; /* the default; it is for this call alone and never used */
@@ -58,5 +58,21 @@ void pdm_sticky_clear(int fd, uint64_t signals)
     if (pdm_sys(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, (long)control,
                 sizeof control, 0) != 0)
         pdm_sys(SYS_setsockopt, fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, 0, 0, 0);
+}
+
+void pdm_sticky_clear(int fd, uint64_t signals)
+{
+    clear(fd);
     mask_signals(SIG_SETMASK, signals, NULL);
+}
+
+bool pdm_sticky_recover(int fd, const uint8_t *header, size_t len, uint8_t type)
+{
+    struct pdm_found found;
+
+    if (pdm_header_find(header, len, type, &found) != PDM_FOUND ||
+        len != pdm_formats[found.format].header_len)
+        return false;
+    clear(fd);
+    return true;
 }

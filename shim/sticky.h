@@ -23,4 +23,10 @@ bool pdm_sticky_set(int fd, enum pdm_format format, const uint8_t option[static 
 /* Clears all sticky options of FD. Needs no privilege. */
 void pdm_sticky_clear(int fd, uint64_t signals);
 
+/*
+ * Clears HEADER, of LEN octets and found on FD, if it is one that a process left which was killed
+ * between the two. False: it is the program's own.
+ */
+bool pdm_sticky_recover(int fd, const uint8_t *header, size_t len, uint8_t type);
+
 #endif

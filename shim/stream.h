@@ -15,15 +15,32 @@
 #include "shim/control.h"
 #include "shim/descriptor.h"
 #include "shim/flows.h"
+#include "shim/sys.h"
 
 /*
  * The flow of the connection of FD, locked; NULL if none stands, it takes no part, or it cannot be
  * had now. *OPEN: it is open; else only its turns are followed.
  */
 struct pdm_flow_entry *pdm_stream_enter(int fd, struct pdm_descriptor *d, int64_t now, bool *open);
-/* Something was sent or received for which there was no flow. */
-void pdm_stream_missed_send(struct pdm_descriptor *d);
-void pdm_stream_missed_receipt(struct pdm_descriptor *d);
+
+/* What goes by the flow. Held: sent, but corked, and counted when it is uncorked. */
+enum pdm_stream_aside { PDM_ASIDE_SENT, PDM_ASIDE_HELD, PDM_ASIDE_RECEIVED };
+
+void pdm_stream_aside(struct pdm_descriptor *d, enum pdm_stream_aside what);
+/* The same where there was no flow to be had. */
+void pdm_stream_missed(struct pdm_descriptor *d, enum pdm_stream_aside what);
+/*
+ * After an option and its answer neither end attaches for a while: until then nothing that D sends
+ * and receives needs the flow, whose stream stands as in S.
+ */
+void pdm_stream_be_quiet(struct pdm_descriptor *d, const struct pdm_stream *s, int64_t until);
+
+static inline bool pdm_stream_is_quiet(const struct pdm_descriptor *d)
+{
+    int64_t until = atomic_load_explicit(&d->quiet_until, memory_order_relaxed);
+
+    return until != 0 && pdm_clock(CLOCK_MONOTONIC) < until;
+}
 
 /*
  * Sends MSG, the end of it with an option. True: done, *RESULT and errno are what the program shall

@@ -29,12 +29,15 @@ static bool last_options(int fd, uint8_t control[static PDM_STREAM_CONTROL],
 }
 
 /* When the next option can come: the answer to ours at any time, a client's not at once. */
-static void await_next(struct pdm_flow_entry *e, int64_t now)
+static void await_next(struct pdm_descriptor *d, struct pdm_flow_entry *e, int64_t now)
 {
-    int64_t next = e->flow.stream.accepted ? now + PDM_STREAM_LOOK_NS : 0;
+    const struct pdm_stream *s = &e->flow.stream;
+    int64_t next = s->accepted ? now + PDM_STREAM_LOOK_NS : 0;
 
-    if (!e->flow.stream.accepted && e->flow.built > 0 && e->flow.named == e->flow.built)
+    if (!s->accepted && e->flow.built > 0 && e->flow.named == e->flow.built) {
         next = INT64_MAX;
+        pdm_stream_be_quiet(d, s, s->option_at + PDM_STREAM_INTERVAL_NS);
+    }
     e->look_at = next;
 }
 
@@ -42,8 +45,8 @@ static void await_next(struct pdm_flow_entry *e, int64_t now)
  * That packet's option, if what was read was its data: all that came was read, and by nobody else
  * at the same time.
  */
-static void take_option(int fd, const struct pdm_descriptor *d, struct pdm_flow_entry *e,
-                        int64_t at, bool stamped, uint32_t read, int64_t now)
+static void take_option(int fd, struct pdm_descriptor *d, struct pdm_flow_entry *e, int64_t at,
+                        bool stamped, uint32_t read, int64_t now)
 {
     _Alignas(struct cmsghdr) uint8_t control[PDM_STREAM_CONTROL];
     struct pdm_control_received options;
@@ -60,11 +63,11 @@ static void take_option(int fd, const struct pdm_descriptor *d, struct pdm_flow_
         memcpy(e->seen, found.option, sizeof e->seen);
     }
     pdm_intake(e, &options, at, stamped, now);
-    await_next(e, now);
+    await_next(d, e, now);
 }
 
 /* Looks for the option that came with what was read, which TURNed the direction. */
-static void look(int fd, const struct pdm_descriptor *d, struct pdm_flow_entry *e,
+static void look(int fd, struct pdm_descriptor *d, struct pdm_flow_entry *e,
                  const struct pdm_control_received *control, bool turn, uint32_t read)
 {
     struct pdm_now now = pdm_stamp_now();
@@ -81,10 +84,15 @@ void pdm_stream_received(int fd, struct pdm_descriptor *d,
 {
     int64_t now = pdm_clock(CLOCK_MONOTONIC);
     bool open;
+
+    if (now < atomic_load_explicit(&d->quiet_until, memory_order_relaxed)) {
+        pdm_stream_aside(d, PDM_ASIDE_RECEIVED);
+        return;
+    }
     struct pdm_flow_entry *e = pdm_stream_enter(fd, d, now, &open);
 
     if (e == NULL) {
-        pdm_stream_missed_receipt(d);
+        pdm_stream_missed(d, PDM_ASIDE_RECEIVED);
         return;
     }
     bool turn = pdm_stream_heard(&e->flow.stream, now);

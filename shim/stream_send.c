@@ -10,6 +10,7 @@
 
 #include "core/limits.h"
 #include "shim/connection.h"
+#include "shim/effort.h"
 #include "shim/mapping.h"
 #include "shim/options.h"
 #include "shim/path.h"
@@ -49,7 +50,7 @@ static bool may_attach(struct pdm_flow_entry *e, const struct pdm_descriptor *d,
 {
     return (pdm_descriptor_flags(d) & cannot_attach) == 0 &&
            pdm_stream_may_attach(&e->flow.stream, now) && pdm_may_attach(now) &&
-           pdm_path_open(e, now);
+           pdm_effort_left(now) && pdm_path_open(e, now);
 }
 
 static size_t header_of(const struct pdm_flow_entry *e)
@@ -57,24 +58,44 @@ static size_t header_of(const struct pdm_flow_entry *e)
     return pdm_formats[e->flow.format].header_len;
 }
 
+/* Before a send: sets an option of the locked flow E on FD. */
+static bool set_option(int fd, struct pdm_flow_entry *e, int64_t now, uint32_t pointer,
+                       uint64_t *signals)
+{
+    uint8_t option[PDM_OPTION_MAX];
+
+    if (!pdm_send_option(e, now, pointer, option))
+        return false;
+    if (pdm_sticky_set(fd, e->flow.format, option, signals))
+        return true;
+    pdm_flow_withheld(&e->flow);
+    return false;
+}
+
 /*
  * After a send with an option: clears it. What the kernel held back, for its pacing, Nagle's sake
  * or the congestion window, leaves without.
  */
-static void settle(int fd, struct pdm_flow_entry *e, int64_t now, bool sent, uint64_t signals)
+static void settle(int fd, struct pdm_descriptor *d, struct pdm_flow_entry *e, int64_t now,
+                   bool sent, uint64_t signals)
 {
     struct pdm_connection c;
     bool left = sent && pdm_connection_ask(fd, &c) && c.unsent == 0;
 
     pdm_sticky_clear(fd, signals);
+    pdm_effort_spend(pdm_clock(CLOCK_MONOTONIC) - now);
     if (!left) {
         pdm_flow_withheld(&e->flow);
         return;
     }
+    bool answers = e->flow.stream.accepted && e->flow.stream.asked;
+
     pdm_stream_attached(&e->flow.stream, now);
     e->retransmitted = c.retransmitted;
     if (!e->flow.stream.accepted)
         e->look_at = 0;
+    if (answers)
+        pdm_stream_be_quiet(d, &e->flow.stream, e->look_at);
 }
 
 /* Read by the kernel, which refuses a wild pointer as it would have refused the program's call. */
@@ -152,7 +173,7 @@ static bool prepare(int fd, struct pdm_descriptor *d, const struct msghdr *msg, 
     struct pdm_flow_entry *e = pdm_stream_enter(fd, d, now, &open);
 
     if (e == NULL) {
-        pdm_stream_missed_send(d);
+        pdm_stream_missed(d, PDM_ASIDE_SENT);
         return false;
     }
     if (open) {
@@ -197,16 +218,14 @@ static ssize_t send_tail(int fd, struct pdm_descriptor *d, const struct msghdr *
     int64_t now = pdm_clock(CLOCK_MONOTONIC);
     bool open;
     struct pdm_flow_entry *e = pdm_stream_enter(fd, d, now, &open);
-    uint8_t option[PDM_OPTION_MAX];
     uint64_t signals;
     long sent = 0;
 
     if (e == NULL)
         return 0;
-    if (open && pdm_send_option(e, now, o->pointer, option) &&
-        pdm_sticky_set(fd, e->flow.format, option, &signals)) {
+    if (open && set_option(fd, e, now, o->pointer, &signals)) {
         sent = pdm_sys(SYS_sendmsg, fd, (long)tail, flags | MSG_DONTWAIT, 0, 0, 0);
-        settle(fd, e, now, sent > 0, signals);
+        settle(fd, d, e, now, sent > 0, signals);
     }
     pdm_flow_release(e);
     return sent;
@@ -249,7 +268,8 @@ static bool send_head(int fd, const struct msghdr *msg, size_t len, int flags, s
     *sent = pdm_real.sendmsg(fd, &head, flags);
     if (*sent != (ssize_t)len)
         return false;
-    bool left = pdm_connection_ask(fd, &c) && c.unsent == 0;
+    /* A filter that forbids what follows may have come while the call waited. */
+    bool left = pdm_is_active() && pdm_connection_ask(fd, &c) && c.unsent == 0;
 
     errno = saved;
     return left;
@@ -290,6 +310,13 @@ bool pdm_stream_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg,
     struct leaving o = {0};
     int saved = errno;
 
+    if (pdm_stream_is_quiet(d)) {
+        bool held = (flags & MSG_MORE) != 0 || (pdm_descriptor_flags(d) & PDM_FD_CORKED) != 0;
+
+        pdm_stream_aside(d, held ? PDM_ASIDE_HELD : PDM_ASIDE_SENT);
+        note_more(d, flags);
+        return false;
+    }
     pthread_testcancel(); /* while an option is set there is no cancellation point */
     bool ready = prepare(fd, d, msg, flags, &o);
 
@@ -303,17 +330,23 @@ bool pdm_stream_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg,
 
 void pdm_stream_passed(int fd, struct pdm_descriptor *d)
 {
+    bool corked = (pdm_descriptor_flags(d) & PDM_FD_CORKED) != 0;
+
+    if (pdm_stream_is_quiet(d)) {
+        pdm_stream_aside(d, corked ? PDM_ASIDE_HELD : PDM_ASIDE_SENT);
+        return;
+    }
     int64_t now = pdm_clock(CLOCK_MONOTONIC);
     bool open;
     struct pdm_flow_entry *e = pdm_stream_enter(fd, d, now, &open);
 
     if (e == NULL) {
-        pdm_stream_missed_send(d);
+        pdm_stream_missed(d, PDM_ASIDE_SENT);
         return;
     }
     if (open)
         pdm_send_count(e, now);
-    if ((pdm_descriptor_flags(d) & PDM_FD_CORKED) != 0)
+    if (corked)
         e->flow.stream.held = true;
     else
         pdm_stream_sent(&e->flow.stream, now);
@@ -330,10 +363,13 @@ static bool may_uncork(int fd, const struct pdm_descriptor *d, struct pdm_flow_e
 
 bool pdm_stream_uncork(int fd, struct pdm_descriptor *d, int *result)
 {
+    if (pdm_stream_is_quiet(d)) {
+        pdm_stream_aside(d, PDM_ASIDE_SENT);
+        return false;
+    }
     int64_t now = pdm_clock(CLOCK_MONOTONIC);
     bool open, done = false;
     struct pdm_flow_entry *e = pdm_stream_enter(fd, d, now, &open);
-    uint8_t option[PDM_OPTION_MAX];
     struct pdm_connection c;
     const int off = 0;
     uint64_t signals;
@@ -344,12 +380,11 @@ bool pdm_stream_uncork(int fd, struct pdm_descriptor *d, int *result)
         bool may = open && may_uncork(fd, d, e, now, &c);
 
         pdm_stream_sent(&e->flow.stream, now);
-        done = may && pdm_send_option(e, now, pdm_send_count(e, now), option) &&
-               pdm_sticky_set(fd, e->flow.format, option, &signals);
+        done = may && set_option(fd, e, now, pdm_send_count(e, now), &signals);
     }
     if (done) {
         *result = pdm_real.setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
-        settle(fd, e, now, true, signals);
+        settle(fd, d, e, now, true, signals);
     }
     pdm_flow_release(e);
     return done;

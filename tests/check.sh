@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.." || exit 1
 : "${BUILD:=build}" "${PYTHON:=/usr/bin/python3}" "${CHECK_LONG:=0}"
 export BUILD PYTHON CHECK_LONG
 LOG=$BUILD/log
-SHOWN=60 # lines of a failed suite
+SHOWN=60  # lines of a failed suite
+AT_ONCE=2 # end-to-end suites, each in namespaces of its own
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "check: root is needed, for network namespaces" >&2
@@ -39,25 +40,61 @@ count() {
     fi
 }
 
-# NAME CMD...: exit code 77 says that the suite cannot run here, its last line why.
-suite() {
-    local name=$1 log=$LOG/${1//\//-}.log began=$EPOCHREALTIME status
-    shift
-    [ "${#CHOSEN[@]}" -eq 0 ] || [[ " ${CHOSEN[*]} " == *" $name "* ]] || return 0
-    "$@" >"$log" 2>&1 </dev/null
+log_of() { echo "$LOG/${1//\//-}.log"; }
+chosen() { [ "${#CHOSEN[@]}" -eq 0 ] || [[ " ${CHOSEN[*]} " == *" $1 "* ]]; }
+
+# NAME CMD...: runs a suite; how it ended, and how long it took, in its log's .end
+run() {
+    local log began=$EPOCHREALTIME status
+    log=$(log_of "$1")
+    "${@:2}" >"$log" 2>&1 </dev/null
     status=$?
+    echo "$status $(seconds "$began")" >"$log.end"
+}
+
+# NAME: exit code 77 says that the suite cannot run here, its last line why.
+report() {
+    local log status took
+    log=$(log_of "$1")
+    read -r status took <"$log.end"
+    rm -f "$log.end"
     if [ "$status" -eq 77 ]; then
         skipped=$((skipped + 1))
-        printf 'skip  %-24s %s\n' "$name" "$(tail -n 1 "$log")"
+        printf 'skip  %-24s %s\n' "$1" "$(tail -n 1 "$log")"
         return
     fi
     count "$log" "$status"
     if [ "$status" -eq 0 ]; then
-        printf 'pass  %-24s %7s s\n' "$name" "$(seconds "$began")"
+        printf 'pass  %-24s %7s s\n' "$1" "$took"
     else
-        printf 'FAIL  %-24s %7s s\n' "$name" "$(seconds "$began")"
+        printf 'FAIL  %-24s %7s s\n' "$1" "$took"
         tail -n "$SHOWN" "$log" | sed 's/^/      /'
     fi
+}
+
+# NAME CMD...
+suite() {
+    chosen "$1" || return 0
+    run "$@"
+    report "$1"
+}
+
+# NAME CMD...: the same beside others, AT_ONCE of them at a time; they mostly wait. Reported by
+# end_beside, in the order in which they began.
+BESIDE=()
+suite_beside() {
+    chosen "$1" || return 0
+    [ "$(jobs -rp | wc -l)" -lt "$AT_ONCE" ] || wait -n
+    run "$@" &
+    BESIDE+=("$1")
+}
+
+end_beside() {
+    local name
+    wait
+    for name in "${BESIDE[@]}"; do
+        report "$name"
+    done
 }
 
 build_all() { make -s -j2 say= BUILD="$BUILD" all apps; }
@@ -129,8 +166,9 @@ suite linksim tests/net/test_linksim.sh
 for test in tests/e2e/test_*.sh; do
     [ -x "$test" ] || continue
     test=$(basename "$test" .sh)
-    suite "e2e/${test#test_}" "tests/e2e/$test.sh"
+    suite_beside "e2e/${test#test_}" "tests/e2e/$test.sh"
 done
+end_beside
 
 printf '%d passed, %d failed' "$passed" "$failed"
 [ "$skipped" -eq 0 ] || printf ', %d skipped' "$skipped"

@@ -190,10 +190,9 @@ static bool serves_size(size_t size)
         struct pdmv2_stats stats;
         unsigned char more[64];
     } its;
-    unsigned char *octets = (unsigned char *)&its;
+    const unsigned char *octets = (const unsigned char *)memset(&its, 0xa5, sizeof(its));
     size_t filled = size < sizeof(its.stats) ? size : sizeof(its.stats);
 
-    memset(&its, 0xa5, sizeof(its));
     its.stats.size = size;
     if (pdmv2_stats(fd, &its.stats) != 0 || its.stats.size != filled)
         return false;

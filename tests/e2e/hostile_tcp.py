@@ -169,7 +169,8 @@ class Link(threading.Thread):
         self.tun = [open_tun(client_ns), open_tun(server_ns)]
         self.once = None
         self.seen = {True: queue.Queue(), False: queue.Queue()}  # options that passed, by direction
-        self.segments = {True: 0, False: 0}  # with data
+        self.segments = {True: 0, False: 0}  # with data, and what followed before the other's
+        self.speaking = None
 
     def change(self, packet, up):
         once = self.once
@@ -192,7 +193,9 @@ class Link(threading.Thread):
                 packet = os.read(tun, 65535)
                 if packet[0] >> 4 != 6:
                     continue
-                self.segments[up] += is_data(up)(packet, up)
+                if is_data(up)(packet, up):
+                    self.speaking = up
+                self.segments[up] += self.speaking == up and transport_of(packet)[0] == 6
                 for out in self.change(packet, up):
                     self.note(out, up)
                     os.write(self.tun[1 if up else 0], out)
@@ -297,7 +300,7 @@ class Lab:
 
     def turn(self, headers=None, up=True, change=None):
         """One exchange in which the segment to the one end is changed. Whether it went alone: if
-        it was sent again before its acknowledgement, a read may find the options of either."""
+        it was sent again, or an acknowledgement followed, a read may find the options of either."""
         time.sleep(PACE_S)
         segments = self.link.segments[up]
         if headers is not None:
@@ -329,10 +332,16 @@ class StreamAttacks(Attacks):
         return [kind for kind in super().every() if kind != self.replayed]
 
 
+def samples_of(flow, delay):
+    return flow[delay]["samples"] if flow[delay] is not None else 0
+
+
 def begin(lab):
     """Honest turns; the options that each end received, and no others."""
-    for _ in range(5):
+    for _ in range(HONEST):
         lab.turn()
+        if lab.link.passed(True) and lab.link.passed(False):
+            break
     before, taken = {up: lab.end(up) for up in (True, False)}, {True: [], False: []}
     after = dict(before)
     for _ in range(HONEST):
@@ -346,7 +355,7 @@ def begin(lab):
                 options.append(passed[0])
     for up, name in ENDS:
         check("TCP start: options to the %s" % name, len(taken[up]) >= HONEST / 2, len(taken[up]))
-        samples = after[up]["network_delay"]["samples"] - before[up]["network_delay"]["samples"]
+        samples = samples_of(after[up], "network_delay") - samples_of(before[up], "network_delay")
         check("TCP start: the %s measures" % name, samples > 0, samples)
     return taken
 
@@ -547,7 +556,7 @@ def replies(lab, attacks, luck):
     after = echo_flow(lab)
     refusals_match("ICMPv6, forged replies", before, after, expected)
     unmoved("ICMPv6, forged replies", before, after)
-    totals = after["total_delay"]["samples"] - before["total_delay"]["samples"]
+    totals = samples_of(after, "total_delay") - samples_of(before, "total_delay")
     same("ICMPv6, forged replies: totals, of the true ones alone", totals, true_replies)
 
 

@@ -167,6 +167,9 @@ def check_flows(args):
     for flow in flows:
         demand(flow["protocol"] == "icmpv6" and flow["peer"].endswith(":0"), flow["peer"])
         total = flow["total_delay"]
+        # Two with one identifier see each other's replies, and those that could be either's make none.
+        if total is None and len(set(args.identifiers)) < len(args.identifiers):
+            continue
         demand(total is not None, "one without a total:", flow["local"])
         demand(total["min"] >= args.total_at_least * MS, "a total of", total["min"])
     return "%d flows" % len(flows)
