@@ -44,6 +44,7 @@
  * Streams: an option at most once per this; answers still owed are forgiven after a quiet, which is
  * long, since an answer that comes after it would be taken for another's.
  */
+#define PDM_STREAM_BULK 16 /* sends or receipts in a row */
 #define PDM_STREAM_INTERVAL_NS (10 * PDM_NSEC_PER_MSEC)
 #define PDM_STREAM_QUIET_NS (60 * PDM_NSEC_PER_SEC)
 

@@ -36,6 +36,7 @@ void pdm_stream_sent(struct pdm_stream *s, int64_t now)
         forgive(s, now);
     if (s->owed < UINT32_MAX)
         s->owed++;
+    s->run = s->spoken ? s->run + 1 : 0;
     s->spoken = true;
     s->held = false;
     s->last = false;
@@ -57,13 +58,20 @@ bool pdm_stream_heard(struct pdm_stream *s, int64_t now)
     if (s->active != 0 && gap > s->longest_gap)
         s->longest_gap = gap;
     s->active = now;
+    s->run++;
     if (!s->spoken && !s->held)
         return false;
+    s->run = 0;
     s->unique = s->last && !s->held && s->owed == 1;
     s->owed -= s->owed > 0;
     s->spoken = false;
     s->held = false;
     return true;
+}
+
+bool pdm_stream_is_bulk(const struct pdm_stream *s)
+{
+    return s->run >= PDM_STREAM_BULK;
 }
 
 bool pdm_stream_is_handshake(const uint8_t *data, size_t len)

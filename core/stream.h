@@ -22,6 +22,7 @@ struct pdm_stream {
     bool last;           /* nothing was sent behind the last option */
     bool unique;         /* what comes now answers the last option, and that alone */
     uint32_t owed;       /* sends that wait for an answer */
+    uint32_t run;        /* sends or receipts since the direction turned */
     int64_t option_at;   /* when the last option was sent; 0: none was */
     int64_t active;      /* the last send or receipt */
     int64_t took;        /* from the last option to what may answer it; 0: not known */
@@ -41,6 +42,8 @@ void pdm_stream_sent(struct pdm_stream *s, int64_t now);
 void pdm_stream_attached(struct pdm_stream *s, int64_t now);
 /* Something came, and was read at NOW. True: it turned the direction. */
 bool pdm_stream_heard(struct pdm_stream *s, int64_t now);
+/* One direction alone has been busy for so long that it is a transfer of bulk. */
+bool pdm_stream_is_bulk(const struct pdm_stream *s);
 /*
  * The beginning of a send that belongs to TLS's handshake (RFC 8446 section 5.1): no request, and
  * it would use up the turn of the one behind it.

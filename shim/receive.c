@@ -255,6 +255,18 @@ static void finish_stream(int fd, struct pdm_descriptor *d, const struct incomin
     pdm_stream_received(fd, d, control.has_stamp ? &control : NULL, in->read);
 }
 
+/* Gives what was received to its flow, or notes who sent it. */
+static void tell_flow(int fd, struct pdm_descriptor *d, struct incoming *in, uint32_t state,
+                      int flags)
+{
+    if ((state & PDM_FD_TCP6) != 0)
+        finish_stream(fd, d, in, flags);
+    else if ((state & PDM_FD_OURS) == 0)
+        pdm_received_from(fd, d, in->msg->msg_name, in->msg->msg_namelen);
+    else if ((flags & MSG_ERRQUEUE) == 0 && (!in->peeked || in->entered != 0))
+        take_in(fd, d, in);
+}
+
 /* After a receive call that succeeded: the packet to its flow, the rest to the program. */
 static void finish(int fd, struct pdm_descriptor *d, struct incoming *in, struct msghdr *its,
                    int flags)
@@ -263,14 +275,8 @@ static void finish(int fd, struct pdm_descriptor *d, struct incoming *in, struct
 
     in->peeked = (flags & MSG_PEEK) != 0;
     /* A filter that forbids what follows may have come while the call waited. */
-    if (!pdm_is_active())
-        ;
-    else if ((state & PDM_FD_TCP6) != 0)
-        finish_stream(fd, d, in, flags);
-    else if ((state & PDM_FD_OURS) == 0)
-        pdm_received_from(fd, d, in->msg->msg_name, in->msg->msg_namelen);
-    else if ((flags & MSG_ERRQUEUE) == 0 && (!in->peeked || in->entered != 0))
-        take_in(fd, d, in);
+    if (pdm_is_active())
+        tell_flow(fd, d, in, state, flags);
     give_back(d, its, in->msg, state);
 }
 

@@ -2,6 +2,7 @@
 /* The flow of a TCP connection, and what goes by it. */
 #include "shim/stream.h"
 
+#include "core/limits.h"
 #include "shim/mapping.h"
 #include "shim/peer.h"
 
@@ -50,6 +51,12 @@ void pdm_stream_be_quiet(struct pdm_descriptor *d, const struct pdm_stream *s, i
 {
     atomic_store_explicit(&d->aside, s->spoken ? ASIDE_SPOKEN : 0, memory_order_relaxed);
     atomic_store_explicit(&d->quiet_until, until, memory_order_relaxed);
+}
+
+void pdm_stream_rest(struct pdm_descriptor *d, const struct pdm_stream *s, int64_t now)
+{
+    if (pdm_stream_is_bulk(s))
+        pdm_stream_be_quiet(d, s, now + PDM_STREAM_INTERVAL_NS);
 }
 
 static void catch_up(struct pdm_descriptor *d, struct pdm_flow_entry *e)

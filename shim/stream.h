@@ -2,7 +2,7 @@
 /*
  * TCP. A cmsg does nothing there, and an option that is set on the socket rides on all that is sent
  * until it is cleared, retransmissions too. So it is set for one segment at a time: at a turn of
- * direction, with nothing else under way, on the last segment of what is sent, which is what the
+ * direction, with nothing left unsent, on the last segment of what is sent, which is what the
  * peer's kernel still remembers when its program reads. What was received is asked for after the
  * read. Both are samples: most segments go without.
  */
@@ -34,6 +34,9 @@ void pdm_stream_missed(struct pdm_descriptor *d, enum pdm_stream_aside what);
  * and receives needs the flow, whose stream stands as in S.
  */
 void pdm_stream_be_quiet(struct pdm_descriptor *d, const struct pdm_stream *s, int64_t until);
+
+/* The same in the middle of a bulk transfer, which makes no samples. */
+void pdm_stream_rest(struct pdm_descriptor *d, const struct pdm_stream *s, int64_t now);
 
 static inline bool pdm_stream_is_quiet(const struct pdm_descriptor *d)
 {

@@ -101,5 +101,6 @@ void pdm_stream_received(int fd, struct pdm_descriptor *d,
         pdm_options_want(fd, d);
     else if (open && now >= e->look_at)
         look(fd, d, e, control, turn, read);
+    pdm_stream_rest(d, &e->flow.stream, now);
     pdm_flow_release(e);
 }

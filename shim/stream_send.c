@@ -182,6 +182,7 @@ static bool prepare(int fd, struct pdm_descriptor *d, const struct msghdr *msg, 
     } else {
         pdm_stream_sent(&e->flow.stream, now);
     }
+    pdm_stream_rest(d, &e->flow.stream, now);
     pdm_flow_release(e);
     return out->tail != 0;
 }
@@ -209,8 +210,8 @@ static void part_of(const struct msghdr *msg, size_t skip, size_t len, struct ms
 }
 
 /*
- * The last LEN octets of MSG, in a segment with an option. What the kernel took of it, or a
- * negative error; 0 if the option could not be set.
+ * TAIL in a segment with an option. What the kernel took of it, or a negative error; 0 if the
+ * option could not be set.
  */
 static ssize_t send_tail(int fd, struct pdm_descriptor *d, const struct msghdr *tail, int flags,
                          const struct leaving *o)

@@ -163,10 +163,12 @@ suite unit-tsan unit_tsan
 suite witness witness
 suite fuzz tests/fuzz.sh
 suite linksim tests/net/test_linksim.sh
-for test in tests/e2e/test_*.sh; do
-    [ -x "$test" ] || continue
+# The longest first, so that none is left alone at the end.
+LONGEST=(transparent system icmp path nonce web)
+for test in "${LONGEST[@]/#/tests/e2e/test_}" tests/e2e/test_*.sh; do
     test=$(basename "$test" .sh)
-    suite_beside "e2e/${test#test_}" "tests/e2e/$test.sh"
+    test=${test#test_}
+    [[ " ${BESIDE[*]} " == *" e2e/$test "* ]] || suite_beside "e2e/$test" "tests/e2e/test_$test.sh"
 done
 end_beside
 

@@ -4,7 +4,7 @@
 # FUZZ_SECONDS is the time of all together; names of harnesses (option, config, ...) choose some.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-: "${BUILD:=build}" "${FUZZ_SECONDS:=60}"
+: "${BUILD:=build}" "${FUZZ_SECONDS:=40}"
 mkdir -p "$BUILD/fuzz" && OUT=$(cd "$BUILD/fuzz" && pwd) || exit 1
 CHECKS=address,undefined
 WORK=$(mktemp -d)

@@ -49,7 +49,6 @@ echo_socat() {
 
 # socat's children are ended too.
 echo_stop() {
-    pkill -TERM -P "$ECHO_PID"
-    kill "$ECHO_PID" && wait "$ECHO_PID"
+    end_service "$ECHO_PID"
     return 0
 }

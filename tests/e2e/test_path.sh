@@ -74,11 +74,7 @@ services() {
 services_end() {
     local pid
     for pid in "${SERVICES[@]}"; do
-        pkill -TERM -P "$pid"
-        kill "$pid" 2>/dev/null
-        # socat that waits for a child of its own to begin may let the signal pass.
-        wait_for "! kill -0 $pid 2>/dev/null" 2 || kill -KILL "$pid"
-        wait "$pid" 2>/dev/null
+        end_service "$pid"
     done
 }
 

@@ -45,9 +45,7 @@ serving() { wait_for "in_server ss -Hln${2:-u} 'sport = :$1' | grep -q ." 5; }
 
 # Ends PID and its children; what it returned goes to FILE.
 end_server() {
-    pkill -TERM -P "$1"
-    kill "$1" 2>/dev/null
-    wait "$1" 2>/dev/null
+    end_service "$1"
     echo "exit $?" >>"$2"
 }
 

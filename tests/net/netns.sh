@@ -17,6 +17,8 @@
 #   capture_start FILE [FILTER]  capture at the server's interface, nanosecond stamps
 #   capture_stop           fails if the capture lost packets
 #   wait_for CMD SECONDS   until CMD succeeds; fails after SECONDS
+#   end_service PID        ends it and its children; what it returned. socat lets a signal pass that
+#                          comes between two looks for one, so it is asked until it goes
 #   net_on_exit CMD        run CMD before the namespaces go; the last one first
 #   net_down               at once what exit does anyway
 
@@ -65,6 +67,19 @@ wait_for() {
         [ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
         sleep 0.05
     done
+}
+
+has_ended() { [[ $(ps -o stat= -p "$1") =~ ^(Z.*)?$ ]]; }
+
+end_service() {
+    local tries
+    pkill -TERM -P "$1"
+    for ((tries = 0; tries < 5; tries++)); do
+        kill "$1" 2>/dev/null
+        wait_for "has_ended $1" 1 && break
+    done
+    kill -KILL "$1" 2>/dev/null
+    wait "$1" 2>/dev/null
 }
 
 net_on_exit() { NET_AT_EXIT=("$1" "${NET_AT_EXIT[@]}"); }

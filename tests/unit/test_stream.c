@@ -114,6 +114,24 @@ Test(stream, a_pipeline_is_forgiven_after_a_long_quiet)
     cr_assert(s.unique);
 }
 
+Test(stream, one_direction_alone_is_bulk_until_it_turns)
+{
+    struct pdm_stream s = {.used = true};
+
+    exchange(&s, START, MS);
+    for (int i = 0; i < PDM_STREAM_BULK; i++) {
+        cr_assert_not(pdm_stream_is_bulk(&s), "receipt %d", i);
+        pdm_stream_heard(&s, START + MS + i);
+    }
+    cr_assert(pdm_stream_is_bulk(&s));
+    pdm_stream_sent(&s, START + 2 * MS);
+    for (int i = 0; i < PDM_STREAM_BULK; i++) {
+        cr_assert_not(pdm_stream_is_bulk(&s), "send %d", i);
+        pdm_stream_sent(&s, START + 2 * MS);
+    }
+    cr_assert(pdm_stream_is_bulk(&s));
+}
+
 Test(stream, what_was_held_is_a_send)
 {
     struct pdm_stream s = {.used = true};
