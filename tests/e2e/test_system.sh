@@ -358,9 +358,11 @@ tree_digest() {
     )
 }
 
+# Without what is told of a directory whose time alone differs: that depends on the second.
 rsync_client() {
-    run_client rsync -6 --port "$RSYNC" --out-format '%i %n %l' -rt "$@"
-    echo "exit $?"
+    run_client rsync -6 --port "$RSYNC" --out-format '%i %n %l' -rt "$@" |
+        grep -v '^\.d'
+    echo "exit ${PIPESTATUS[0]}"
 }
 
 rsync_rounds() {
