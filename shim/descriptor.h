@@ -50,7 +50,7 @@ enum pdm_descriptor_flag {
     /* Why a send may have to go without. */
     PDM_FD_STICKY_DSTOPTS = 1 << 14, /* merged */
     PDM_FD_STICKY_OTHER = 1 << 15,   /* a cmsg of ours would replace them */
-    PDM_FD_CORKED = 1 << 16,         /* UDP_CORK */
+    PDM_FD_CORKED = 1 << 16,         /* UDP_CORK, TCP_CORK */
     PDM_FD_MORE = 1 << 17,           /* after MSG_MORE */
     PDM_FD_SEGMENTS = 1 << 18,       /* UDP_SEGMENT */
     PDM_FD_ODD_ROUTE = 1 << 23,      /* the source address cannot be foretold */

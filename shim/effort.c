@@ -16,10 +16,12 @@ static struct {
     _Atomic int64_t paid;   /* when the share will have paid for all that was done */
 } effort;
 
-/* The time of the program that NS of ours take as its share. */
+/* The time of the program that NS of ours take as its share, which the agent must not set to 0. */
 static int64_t cost(int64_t ns)
 {
-    return ns * 100 / (int64_t)pdm_policy_settings().share;
+    int64_t share = pdm_policy_settings().share;
+
+    return ns * 100 / (share > 0 ? share : 1);
 }
 
 bool pdm_effort_left(int64_t now)

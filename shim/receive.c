@@ -172,6 +172,11 @@ static int64_t entry_time(const struct pdm_descriptor *d)
     return (pdm_descriptor_flags(d) & PDM_FD_SETTLED) != 0 ? 0 : pdm_clock(CLOCK_REALTIME);
 }
 
+static uint32_t begin_read(struct pdm_descriptor *d)
+{
+    return pdm_descriptor_is_stream(d) ? pdm_stream_read_begins(d) : 0;
+}
+
 /* Whether the shim reads along on D, or should from now on. */
 static bool reads_along(int fd, struct pdm_descriptor *d)
 {
@@ -291,8 +296,7 @@ bool pdm_receive(int fd, struct pdm_descriptor *d, struct msghdr *msg, int flags
     errno = saved;
     if (!along)
         return false;
-    struct incoming in = {
-        .msg = &ours, .entered = entry_time(d), .read = pdm_stream_read_begins(d)};
+    struct incoming in = {.msg = &ours, .entered = entry_time(d), .read = begin_read(d)};
 
     borrow(&ours, msg, &name, control, sizeof control);
     *result = pdm_real.recvmsg(fd, &ours, flags);
@@ -334,6 +338,7 @@ static bool receive_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec,
     struct mmsghdr ours[PDM_RECEIVE_BATCH];
     size_t each = sizeof control / count / sizeof(struct cmsghdr) * sizeof(struct cmsghdr);
     int64_t entered = entry_time(d);
+    uint32_t read = begin_read(d);
     int saved = errno;
 
     for (unsigned int i = 0; i < count; i++)
@@ -343,10 +348,8 @@ static bool receive_batch(int fd, struct pdm_descriptor *d, struct mmsghdr *vec,
         return false;
     saved = errno;
     for (int i = 0; i < *result; i++) {
-        struct incoming in = {.msg = &ours[i].msg_hdr,
-                              .entered = entered,
-                              .len = ours[i].msg_len,
-                              .read = pdm_stream_read_begins(d)};
+        struct incoming in = {
+            .msg = &ours[i].msg_hdr, .entered = entered, .len = ours[i].msg_len, .read = read};
 
         vec[i].msg_len = ours[i].msg_len;
         finish(fd, d, &in, &vec[i].msg_hdr, flags);

@@ -285,7 +285,7 @@ static bool ours_to_mend(struct pdm_descriptor *d, const struct outgoing *o, int
 }
 
 /* MSG_MORE holds a datagram open: its options are those of the first part. */
-static void note_more(struct pdm_descriptor *d, int flags)
+void pdm_send_note_more(struct pdm_descriptor *d, int flags)
 {
     if ((flags & MSG_MORE) != 0)
         pdm_descriptor_set(d, PDM_FD_MORE);
@@ -302,7 +302,7 @@ bool pdm_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg, int fl
     bool ready = prepare(fd, d, &o, flags, control, sizeof control);
 
     errno = saved;
-    note_more(d, flags);
+    pdm_send_note_more(d, flags);
     if (!ready)
         return false;
     *result = pdm_real.sendmsg(fd, &o.msg, flags);
@@ -359,7 +359,7 @@ bool pdm_send_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsign
 
     if (vlen > UIO_MAXIOV)
         vlen = UIO_MAXIOV; /* as the kernel does */
-    note_more(d, flags);
+    pdm_send_note_more(d, flags);
     if (vlen == 0 || held)
         return false;
     while (done < vlen) {

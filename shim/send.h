@@ -22,6 +22,8 @@ bool pdm_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg, int fl
 bool pdm_send_many(int fd, struct pdm_descriptor *d, struct mmsghdr *vec, unsigned int vlen,
                    int flags, int *result);
 
+/* A send with FLAGS on D: MSG_MORE holds what it sends until the next one without. */
+void pdm_send_note_more(struct pdm_descriptor *d, int flags);
 /* Octets of MSG's data; SIZE_MAX if the kernel refuses it. */
 size_t pdm_send_payload(const struct msghdr *msg);
 /* Counts a send of the locked flow E, which is open. Its Global Pointer. */

@@ -68,7 +68,7 @@ static inline uint32_t pdm_stream_read_begins(struct pdm_descriptor *d)
 }
 /*
  * Something was read, by read number READ. CONTROL: what came with it, a stamp at least; NULL:
- * there was none, or nobody looks.
+ * there was none.
  */
 void pdm_stream_received(int fd, struct pdm_descriptor *d,
                          const struct pdm_control_received *control, uint32_t read);

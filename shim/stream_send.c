@@ -143,6 +143,12 @@ static size_t tail_of(int fd, const struct pdm_descriptor *d, struct pdm_flow_en
     return last < len ? last : len; /* what was held before goes in the same segment */
 }
 
+/* Whether a send with FLAGS waits for another, or for an uncorking, which then counts for it. */
+static bool is_held(const struct pdm_descriptor *d, int flags)
+{
+    return (flags & MSG_MORE) != 0 || (pdm_descriptor_flags(d) & PDM_FD_CORKED) != 0;
+}
+
 /* Everything that is decided before the send, under the flow's lock. */
 static void decide(int fd, struct pdm_descriptor *d, struct pdm_flow_entry *e,
                    const struct msghdr *msg, int flags, int64_t now, struct leaving *out)
@@ -150,11 +156,11 @@ static void decide(int fd, struct pdm_descriptor *d, struct pdm_flow_entry *e,
     size_t len = pdm_send_payload(msg);
     struct pdm_stream *stream = &e->flow.stream;
 
-    out->pointer = pdm_send_count(e, now);
-    if ((flags & MSG_MORE) != 0 || (pdm_descriptor_flags(d) & PDM_FD_CORKED) != 0) {
+    if (is_held(d, flags)) {
         stream->held = true;
         return;
     }
+    out->pointer = pdm_send_count(e, now);
     if (is_plain(msg, flags, len) && may_attach(e, d, now)) {
         if (is_handshake(msg)) {
             stream->last = false;
@@ -297,14 +303,6 @@ static ssize_t send_split(int fd, struct pdm_descriptor *d, const struct msghdr 
     return send_rest(fd, msg, head + (size_t)(sent > 0 ? sent : 0), len, flags);
 }
 
-static void note_more(struct pdm_descriptor *d, int flags)
-{
-    if ((flags & MSG_MORE) != 0)
-        pdm_descriptor_set(d, PDM_FD_MORE);
-    else if ((pdm_descriptor_flags(d) & PDM_FD_MORE) != 0)
-        pdm_descriptor_clear(d, PDM_FD_MORE);
-}
-
 bool pdm_stream_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg, int flags,
                      ssize_t *result)
 {
@@ -312,16 +310,14 @@ bool pdm_stream_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg,
     int saved = errno;
 
     if (pdm_stream_is_quiet(d)) {
-        bool held = (flags & MSG_MORE) != 0 || (pdm_descriptor_flags(d) & PDM_FD_CORKED) != 0;
-
-        pdm_stream_aside(d, held ? PDM_ASIDE_HELD : PDM_ASIDE_SENT);
-        note_more(d, flags);
+        pdm_stream_aside(d, is_held(d, flags) ? PDM_ASIDE_HELD : PDM_ASIDE_SENT);
+        pdm_send_note_more(d, flags);
         return false;
     }
     pthread_testcancel(); /* while an option is set there is no cancellation point */
     bool ready = prepare(fd, d, msg, flags, &o);
 
-    note_more(d, flags);
+    pdm_send_note_more(d, flags);
     errno = saved;
     if (!ready)
         return false;
@@ -331,10 +327,10 @@ bool pdm_stream_send(int fd, struct pdm_descriptor *d, const struct msghdr *msg,
 
 void pdm_stream_passed(int fd, struct pdm_descriptor *d)
 {
-    bool corked = (pdm_descriptor_flags(d) & PDM_FD_CORKED) != 0;
+    bool held = is_held(d, 0);
 
     if (pdm_stream_is_quiet(d)) {
-        pdm_stream_aside(d, corked ? PDM_ASIDE_HELD : PDM_ASIDE_SENT);
+        pdm_stream_aside(d, held ? PDM_ASIDE_HELD : PDM_ASIDE_SENT);
         return;
     }
     int64_t now = pdm_clock(CLOCK_MONOTONIC);
@@ -345,9 +341,9 @@ void pdm_stream_passed(int fd, struct pdm_descriptor *d)
         pdm_stream_missed(d, PDM_ASIDE_SENT);
         return;
     }
-    if (open)
+    if (open && !held)
         pdm_send_count(e, now);
-    if (corked)
+    if (held)
         e->flow.stream.held = true;
     else
         pdm_stream_sent(&e->flow.stream, now);
@@ -379,9 +375,10 @@ bool pdm_stream_uncork(int fd, struct pdm_descriptor *d, int *result)
         return false;
     if (e->flow.stream.held) {
         bool may = open && may_uncork(fd, d, e, now, &c);
+        uint32_t pointer = open ? pdm_send_count(e, now) : 0;
 
         pdm_stream_sent(&e->flow.stream, now);
-        done = may && set_option(fd, e, now, pdm_send_count(e, now), &signals);
+        done = may && set_option(fd, e, now, pointer, &signals);
     }
     if (done) {
         *result = pdm_real.setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
