@@ -17,10 +17,9 @@ import collections
 import json
 import os
 import statistics
-import sys
 
 import probes
-from truth_check import MEDIAN_MAX, MS, Failed, demand
+from truth_check import MEDIAN_MAX, MS, demand, run_check
 
 import pdm_witness  # noqa: E402, found by way of probes
 
@@ -200,13 +199,5 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    args = arguments()
-    try:
-        print("ok    %s: %s" % (args.label, args.check(args)))
-    except Failed as why:
-        sys.exit("FAIL  %s: %s" % (args.label, why))
-
-
 if __name__ == "__main__":
-    main()
+    run_check(arguments())

@@ -20,6 +20,8 @@
 #                         (dying): FUNCTION may go on until then
 #   run_client CMD...     as the run wants it, preloaded or not; run_server CMD... too, but in the
 #                         background; $STARTED
+#   for_a_while SECONDS CMD...   again and again, and LONGER seconds more if need be
+#   noise OCTETS, digest [FILE...], tell WHAT TEXT
 #   saw FILE CMD...       run_client CMD with what it prints, and how it ended, added to $OUT/FILE
 #   serving PORT [u]      waits for a TCP (or UDP) socket of the server's
 #   end_server PID FILE   ends a server; how it ended is added to $OUT/FILE
@@ -62,6 +64,30 @@ programs_up() {
 }
 
 # --- in FUNCTION ---
+
+# OCTETS: as many, the same each time, that do not compress.
+noise() {
+    head -c "$1" /dev/zero |
+        openssl enc -aes-128-ctr -K 000102030405060708090a0b0c0d0e0f \
+            -iv 00000000000000000000000000000000
+}
+
+digest() { openssl dgst -sha256 -r "$@" | sed 's/ .*//'; }
+
+# SECONDS CMD...: again and again, or longer. What is the same each time is one file in $OUT.
+for_a_while() {
+    local end last
+    end=$((${EPOCHREALTIME/./} + $(printf '%.0f' "${1}e6")))
+    last=$((end + LONGER * 1000000))
+    while [ "${EPOCHREALTIME/./}" -lt "$end" ] ||
+        { ! seen_enough && [ "${EPOCHREALTIME/./}" -lt "$last" ]; }; do
+        "${@:2}" >"$SCRATCH/once" 2>&1
+        mv "$SCRATCH/once" "$OUT/$2.$(digest "$SCRATCH/once")"
+    done
+}
+
+# Not part of what must be the same.
+tell() { printf '     %s, %s: %s\n' "$1" "$MODE" "$2"; }
 
 programs_preload() {
     [ "$MODE" = absent ] ||

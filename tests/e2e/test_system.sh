@@ -47,32 +47,8 @@ POSTGRESQL_BIN=$(echo /usr/lib/postgresql/*/bin | sed 's/.* //')
 
 # --- what they work on ---
 
-# OCTETS: as many, the same each time, that do not compress.
-noise() {
-    head -c "$1" /dev/zero |
-        openssl enc -aes-128-ctr -K 000102030405060708090a0b0c0d0e0f \
-            -iv 00000000000000000000000000000000
-}
-
-digest() { openssl dgst -sha256 -r "$@" | sed 's/ .*//'; }
-
-# SECONDS CMD...: again and again, or longer. What is the same each time is one file in $OUT.
-for_a_while() {
-    local end last
-    end=$((${EPOCHREALTIME/./} + $(printf '%.0f' "${1}e6")))
-    last=$((end + LONGER * 1000000))
-    while [ "${EPOCHREALTIME/./}" -lt "$end" ] ||
-        { ! seen_enough && [ "${EPOCHREALTIME/./}" -lt "$last" ]; }; do
-        "${@:2}" >"$SCRATCH/once" 2>&1
-        mv "$SCRATCH/once" "$OUT/$2.$(digest "$SCRATCH/once")"
-    done
-}
-
 # shellcheck disable=SC2046 # two words
 client_daemon() { start_in_client env $(programs_preload client) "$@"; }
-
-# Not part of what must be the same.
-tell() { printf '     %s, %s: %s\n' "$1" "$MODE" "$2"; }
 
 # --- OpenSSH ---
 

@@ -33,14 +33,6 @@ PAGES=empty,one,short,full,full1,option,option1,page,large,none
 
 # --- what is served ---
 
-# OCTETS: as many, the same each time, that do not compress.
-noise() {
-    head -c "$1" /dev/zero |
-        openssl enc -aes-128-ctr -K "$(printf '%032d' 1)" -iv "$(printf '%032d' 2)"
-}
-
-digest() { openssl dgst -sha256 -r "$@" | sed 's/ .*//'; }
-
 make_site() {
     local name size
     SITE=$NET_DIR/site
@@ -129,18 +121,6 @@ stop_nginx() {
 }
 
 # --- what curl sees ---
-
-# SECONDS CMD...: again and again, or longer. What is the same each time is one file in $OUT.
-for_a_while() {
-    local end last
-    end=$((${EPOCHREALTIME/./} + $(printf '%.0f' "${1}e6")))
-    last=$((end + LONGER * 1000000))
-    while [ "${EPOCHREALTIME/./}" -lt "$end" ] ||
-        { ! seen_enough && [ "${EPOCHREALTIME/./}" -lt "$last" ]; }; do
-        "${@:2}" >"$SCRATCH/once" 2>&1
-        mv "$SCRATCH/once" "$OUT/$2.$(digest "$SCRATCH/once")"
-    done
-}
 
 # What curl says of each transfer; a connection that is used again is none of its own.
 TOLD='%{http_version} %{http_code} %{num_connects} %{size_download} %{size_upload} %{remote_ip}'
@@ -245,9 +225,6 @@ see_reload() {
 }
 
 # --- load ---
-
-# Not part of what must be the same.
-tell() { printf '     %s, %s: %s\n' "$1" "$MODE" "$2"; }
 
 # URL OPTIONS...
 wrk_run() {

@@ -33,6 +33,14 @@ def demand(holds, *words):
         raise Failed(" ".join(str(word) for word in words))
 
 
+def run_check(args):
+    """A line for the check that ARGS name, which is the end of the program if it does not hold."""
+    try:
+        print("ok    %s: %s" % (args.label, args.check(args)))
+    except Failed as why:
+        sys.exit("FAIL  %s: %s" % (args.label, why))
+
+
 def errors_of(figures):
     return [abs(measured - true) for measured, true in figures]
 
@@ -108,13 +116,5 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    args = arguments()
-    try:
-        print("ok    %s: %s" % (args.label, args.check(args)))
-    except Failed as why:
-        sys.exit("FAIL  %s: %s" % (args.label, why))
-
-
 if __name__ == "__main__":
-    main()
+    run_check(arguments())

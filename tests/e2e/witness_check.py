@@ -14,11 +14,10 @@ import bisect
 import json
 import os
 import statistics
-import sys
 from collections import Counter
 
 import probes
-from truth_check import MEASURED_SHARE, MEDIAN_MAX, WORST_MAX, Failed, demand
+from truth_check import MEASURED_SHARE, MEDIAN_MAX, WORST_MAX, demand, run_check
 
 import pdm_option as pdm  # noqa: E402, found by way of probes
 import pdm_witness  # noqa: E402
@@ -254,13 +253,5 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
-    args = arguments()
-    try:
-        print("ok    %s: %s" % (args.label, args.check(args)))
-    except Failed as why:
-        sys.exit("FAIL  %s: %s" % (args.label, why))
-
-
 if __name__ == "__main__":
-    main()
+    run_check(arguments())
