@@ -94,7 +94,7 @@ $(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmcore.a
 # Tests.
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(AGENT)) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_core -lsodium -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_core -lcrypto -lgmp -lsodium -lm -o $@
 
 $(BUILD)/tests/unit/test_control: $(BUILD)/shim/control.o
 $(BUILD)/tests/unit/test_echo: $(BUILD)/shim/echo.o
@@ -118,7 +118,7 @@ bench-programs: $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tes
 $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libpdmcore.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) $< $(BUILD)/libpdmcore.a -lsodium -o $@
+	$(Q)$(CC) $(CFLAGS) $< $(BUILD)/libpdmcore.a -lcrypto -lgmp -lsodium -o $@
 
 MATRIX = $(wildcard tests/apps/callmatrix.c tests/apps/matrix/*.c)
 

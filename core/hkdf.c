@@ -8,22 +8,22 @@
 #include "core/cursor.h"
 
 #define BLOCKS_MAX 255 /* RFC 5869 section 2.3: the block's number is one octet */
-#define SUITE_ID_LEN 10
+#define SUITE_ID_MAX 10
+#define KEM_SUITE_ID_LEN 5
 
 static const char version_label[] = "HPKE-v1";
 
-struct mac {
+/* What KDF is used, and the suite_id that says for what. */
+struct use {
     uint16_t kdf;
-    union {
-        crypto_auth_hmacsha256_state sha256;
-        crypto_auth_hmacsha512_state sha512;
-    } state;
+    uint8_t suite_id[SUITE_ID_MAX];
+    size_t suite_id_len;
 };
 
 /* Nothing may be given as NULL here, but libsodium wants a pointer even to nothing. */
 static const uint8_t nothing[1] = {0};
 
-static void mac_init(struct mac *m, uint16_t kdf, const uint8_t *key, size_t key_len)
+static void hmac_init(struct pdm_hmac *m, uint16_t kdf, const uint8_t *key, size_t key_len)
 {
     m->kdf = kdf;
     key = key_len > 0 ? key : nothing;
@@ -34,7 +34,17 @@ static void mac_init(struct mac *m, uint16_t kdf, const uint8_t *key, size_t key
     }
 }
 
-static void mac_bytes(struct mac *m, const uint8_t *bytes, size_t len)
+bool pdm_hmac_init(struct pdm_hmac *m, const struct pdm_suite *suite, const uint8_t *key,
+                   size_t key_len)
+{
+    if (pdm_suite_nh(suite) == 0) {
+        return false;
+    }
+    hmac_init(m, suite->kdf, key, key_len);
+    return true;
+}
+
+void pdm_hmac_add(struct pdm_hmac *m, const uint8_t *bytes, size_t len)
 {
     bytes = len > 0 ? bytes : nothing;
     if (m->kdf == PDM_KDF_SHA256) {
@@ -44,13 +54,7 @@ static void mac_bytes(struct mac *m, const uint8_t *bytes, size_t len)
     }
 }
 
-static void mac_text(struct mac *m, const char *text)
-{
-    mac_bytes(m, (const uint8_t *)text, strlen(text));
-}
-
-/* OUT gets Nh octets. */
-static void mac_final(struct mac *m, uint8_t out[static PDM_NH_MAX])
+void pdm_hmac_final(struct pdm_hmac *m, uint8_t out[static PDM_NH_MAX])
 {
     if (m->kdf == PDM_KDF_SHA256) {
         crypto_auth_hmacsha256_final(&m->state.sha256, out);
@@ -60,18 +64,75 @@ static void mac_final(struct mac *m, uint8_t out[static PDM_NH_MAX])
     sodium_memzero(m, sizeof(*m));
 }
 
-/* "HPKE-v1" || suite_id || label: the start of labeled_ikm and the middle of labeled_info. */
-static void mac_label(struct mac *m, const struct pdm_suite *suite, const char *label)
+static void hmac_text(struct pdm_hmac *m, const char *text)
 {
-    uint8_t suite_id[SUITE_ID_LEN];
-    struct pdm_writer w = pdm_writer(suite_id, sizeof(suite_id));
+    pdm_hmac_add(m, (const uint8_t *)text, strlen(text));
+}
+
+/* "HPKE-v1" || suite_id || label: the start of labeled_ikm and the middle of labeled_info. */
+static void hmac_label(struct pdm_hmac *m, const struct use *use, const char *label)
+{
+    hmac_text(m, version_label);
+    pdm_hmac_add(m, use->suite_id, use->suite_id_len);
+    hmac_text(m, label);
+}
+
+/* RFC 9180 section 5.1. */
+static struct use use_of_suite(const struct pdm_suite *suite)
+{
+    struct use use = {.kdf = suite->kdf, .suite_id_len = SUITE_ID_MAX};
+    struct pdm_writer w = pdm_writer(use.suite_id, sizeof(use.suite_id));
     pdm_write_bytes(&w, (const uint8_t *)"HPKE", 4);
     pdm_write_u16(&w, suite->kem);
     pdm_write_u16(&w, suite->kdf);
     pdm_write_u16(&w, suite->aead);
-    mac_text(m, version_label);
-    mac_bytes(m, suite_id, sizeof(suite_id));
-    mac_text(m, label);
+    return use;
+}
+
+/* RFC 9180 section 4.1; the KDF of both our KEMs is HKDF-SHA256. */
+static struct use use_of_kem(uint16_t kem)
+{
+    struct use use = {.kdf = PDM_KDF_SHA256, .suite_id_len = KEM_SUITE_ID_LEN};
+    struct pdm_writer w = pdm_writer(use.suite_id, sizeof(use.suite_id));
+    pdm_write_bytes(&w, (const uint8_t *)"KEM", 3);
+    pdm_write_u16(&w, kem);
+    return use;
+}
+
+/* PRK gets Nh octets. */
+static void extract(const struct use *use, const uint8_t *salt, size_t salt_len, const char *label,
+                    const uint8_t *ikm, size_t ikm_len, uint8_t prk[static PDM_NH_MAX])
+{
+    struct pdm_hmac m;
+    hmac_init(&m, use->kdf, salt, salt_len);
+    hmac_label(&m, use, label);
+    pdm_hmac_add(&m, ikm, ikm_len);
+    pdm_hmac_final(&m, prk);
+}
+
+static bool expand(const struct use *use, size_t nh, const uint8_t *prk, const char *label,
+                   const uint8_t *info, size_t info_len, uint8_t *out, size_t len)
+{
+    if (len > BLOCKS_MAX * nh) {
+        return false;
+    }
+    const uint8_t length[2] = {(uint8_t)(len >> 8), (uint8_t)len};
+    uint8_t block[PDM_NH_MAX];
+    uint8_t number = 0;
+    for (size_t done = 0; done < len; done += nh) {
+        struct pdm_hmac m;
+        hmac_init(&m, use->kdf, prk, nh);
+        pdm_hmac_add(&m, block, number > 0 ? nh : 0);
+        pdm_hmac_add(&m, length, sizeof(length));
+        hmac_label(&m, use, label);
+        pdm_hmac_add(&m, info, info_len);
+        number++;
+        pdm_hmac_add(&m, &number, sizeof(number));
+        pdm_hmac_final(&m, block);
+        memcpy(out + done, block, len - done < nh ? len - done : nh);
+    }
+    sodium_memzero(block, sizeof(block));
+    return true;
 }
 
 bool pdm_labeled_extract(const struct pdm_suite *suite, const uint8_t *salt, size_t salt_len,
@@ -81,36 +142,29 @@ bool pdm_labeled_extract(const struct pdm_suite *suite, const uint8_t *salt, siz
     if (pdm_suite_nh(suite) == 0) {
         return false;
     }
-    struct mac m;
-    mac_init(&m, suite->kdf, salt, salt_len);
-    mac_label(&m, suite, label);
-    mac_bytes(&m, ikm, ikm_len);
-    mac_final(&m, prk);
+    const struct use use = use_of_suite(suite);
+    extract(&use, salt, salt_len, label, ikm, ikm_len, prk);
     return true;
 }
 
 bool pdm_labeled_expand(const struct pdm_suite *suite, const uint8_t *prk, const char *label,
                         const uint8_t *info, size_t info_len, uint8_t *out, size_t len)
 {
+    const struct use use = use_of_suite(suite);
     size_t nh = pdm_suite_nh(suite);
-    if (nh == 0 || len > BLOCKS_MAX * nh) {
-        return false;
-    }
-    const uint8_t length[2] = {(uint8_t)(len >> 8), (uint8_t)len};
-    uint8_t block[PDM_NH_MAX];
-    uint8_t number = 0;
-    for (size_t done = 0; done < len; done += nh) {
-        struct mac m;
-        mac_init(&m, suite->kdf, prk, nh);
-        mac_bytes(&m, block, number > 0 ? nh : 0);
-        mac_bytes(&m, length, sizeof(length));
-        mac_label(&m, suite, label);
-        mac_bytes(&m, info, info_len);
-        number++;
-        mac_bytes(&m, &number, sizeof(number));
-        mac_final(&m, block);
-        memcpy(out + done, block, len - done < nh ? len - done : nh);
-    }
-    sodium_memzero(block, sizeof(block));
-    return true;
+    return nh != 0 && expand(&use, nh, prk, label, info, info_len, out, len);
+}
+
+void pdm_kem_extract(uint16_t kem, const char *label, const uint8_t *ikm, size_t ikm_len,
+                     uint8_t prk[static PDM_NH_MAX])
+{
+    const struct use use = use_of_kem(kem);
+    extract(&use, NULL, 0, label, ikm, ikm_len, prk);
+}
+
+void pdm_kem_expand(uint16_t kem, const uint8_t *prk, const char *label, const uint8_t *info,
+                    size_t info_len, uint8_t out[static PDM_KEM_SECRET_LEN])
+{
+    const struct use use = use_of_kem(kem);
+    expand(&use, PDM_KEM_SECRET_LEN, prk, label, info, info_len, out, PDM_KEM_SECRET_LEN);
 }

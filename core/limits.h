@@ -26,10 +26,18 @@
 #define PDM_PRSEQ_MAX 32767 /* 2^15 - 1: values of PRSEQ under one Kri */
 #define PDM_SEED_LEN 32     /* entropy for the PRSEQ keys of one lease */
 
+/* Key encapsulation: octets of DHKEM(X25519, HKDF-SHA256) and DHKEM(P-256, HKDF-SHA256). */
+#define PDM_KEM_PK_MAX 65     /* Npk and Nenc: an uncompressed point of P-256 */
+#define PDM_KEM_SK_LEN 32     /* Nsk of both */
+#define PDM_KEM_IKM_LEN 32    /* entropy that a key pair is derived from: Nsk */
+#define PDM_KEM_SECRET_LEN 32 /* Nsecret of both */
+#define PDM_PAIR_KEY_MAX 64   /* each side's part of a PairDeviceKey */
+
 /* Flows. */
 #define PDM_SENT_RING 256     /* own sends that a PSNLR may still name */
 #define PDM_STEADY_SAMPLES 64 /* overlapped by as many sends for as long: they were lost */
 #define PDM_LIVE_KRI 4        /* Kri of one sender that a receiver keeps */
+#define PDM_PEER_SECRETS 2    /* under which a peer may send: while they are renegotiated */
 #define PDM_WINDOW 1024       /* replay window, in packets (RFC 6479) */
 /* One option per this until the Kri is acknowledged. */
 #define PDM_CATCH_UP_NS (10 * PDM_NSEC_PER_MSEC)
@@ -71,9 +79,43 @@
 #define PDM_NAME_MAX 64             /* an association's name, with its terminating zero */
 #define PDM_FLOWS_PAGE 64           /* flows in one reply to a flows request */
 
+/* The policy: the log2 of its buckets, half of which may be used, and distinct local prefixes. */
+#define PDM_POLICY_BITS_MIN 13
+#define PDM_POLICY_BITS_MAX 23
+#define PDM_POLICY_ENTRIES_LIMIT (1 << (PDM_POLICY_BITS_MAX - 1))
+#define PDM_POLICY_LOCALS_MAX PDM_POLICY_ENTRIES_MAX
+
+/* Registration: octets of what its messages carry, and of a body by what it is for. */
+#define PDM_SALT_LEN 32
+#define PDM_TAG_ID_LEN 16     /* of what names a PairMasterSecret */
+#define PDM_IBC_POINT_LEN 384 /* x and y of the 1536-bit curve of n = 3072 */
+#define PDM_REGISTRATION_SMALL 4096
+#define PDM_REGISTRATION_SECRET_MAX (1024 * 1024)
+#define PDM_REGISTRATION_CHANGES_MAX (1024 * 1024)     /* a part of a list */
+#define PDM_REGISTRATION_LIST_MAX (64 * 1024 * 1024)   /* a whole list in a SETUP */
+#define PDM_REGISTRATION_ENTRIES_MAX (2 * 1024 * 1024) /* of one list */
+#define PDM_SUITES_MAX 8                               /* identifiers of one kind in a SETUP */
+
+/* Identity-based encryption (RFC 5091): n = 3072 is the most that is held. */
+#define PDM_IBC_LIMBS 24        /* 64-bit words of p */
+#define PDM_IBC_ORDER_LIMBS 5   /* of q in signed digits */
+#define PDM_IBC_SECRET_LEN 32   /* octets of the master secret, and of q */
+#define PDM_IBC_HASH_LEN 32     /* octets of rho and V */
+#define PDM_IBC_IKM_LEN 64      /* octets that the master secret is made of */
+#define PDM_IBC_MESSAGE_MAX 64  /* octets of a plaintext */
+#define PDM_IBC_IDENTITY_MAX 61 /* an address, "|", an epoch and a terminating zero */
+#define PDM_IBC_OVERHEAD (PDM_IBC_POINT_LEN + PDM_IBC_HASH_LEN) /* U and V of a ciphertext */
+
+/* A primary and pdmctl. */
+#define ADMIN_WHY_MAX 160 /* octets of why something was refused, with the terminating zero */
+#define ADMIN_PAGE 128    /* records in one reply */
+#define ADMIN_CONNECTIONS_MAX 16 /* accepted and not yet answered */
+
 /* The shim: what it may take of the program's time. */
 #define PDM_BURST_NS (20 * PDM_NSEC_PER_MSEC)  /* before more must be earned */
 #define PDM_REASK_NS (100 * PDM_NSEC_PER_MSEC) /* before an unanswered flow asks again */
+/* Between an open flow's askings for its secrets: the above, doubling, and at most */
+#define PDM_REASK_MAX_NS (2 * PDM_NSEC_PER_SEC)
 
 /* An agent that did not answer is asked again after this, doubling; if absent, finding out is
  * cheap. */
@@ -140,6 +182,23 @@
 #define CONFIG_LIFETIME_MAX_S (365 * 24 * 3600)
 #define CONFIG_SHARE_MAX 100
 
+/* The configuration of an enrolled association. */
+#define CONFIG_PRIMARIES_MAX 8
+#define CONFIG_PRIMARY_PORT 8250
+#define CONFIG_PAIRING_PORT 8250
+#define CONFIG_ENDPOINT_MAX 320 /* octets of a host and a port */
+
+/* The configuration of a primary. */
+#define CONFIG_PEERS_MAX 1024
+#define CONFIG_MEMBERS_MAX 4096   /* prefixes of ours that it names; more stand in lists */
+#define CONFIG_ADDRESSES_MAX 4096 /* prefixes of peers */
+#define CONFIG_BLOCK_DEFAULT 4
+#define CONFIG_BLOCK_MAX 65536
+#define CONFIG_SECRET_LIFETIME_S (24 * 3600)
+#define CONFIG_GRACE_S 3600
+#define CONFIG_LIST_LINE_MAX 256 /* octets of a line of a list file */
+#define CONFIG_LIST_CHUNK 65536  /* octets of it read at once */
+
 /* pdmrun: scripts interpreted by scripts, and the part of their first lines that counts, as the
  * kernel has it (fs/exec.c, whose comment says 4 and whose loop does 5). */
 #define PDM_SCRIPT_LEVELS 5
@@ -164,6 +223,9 @@
 /* The agent: generations. */
 #define AGENT_KEY_LOCK_TRIES 100 /* 1 ms apart, for another agent to write its generation */
 #define AGENT_GENERATION_RETRY_NS PDM_NSEC_PER_SEC /* pause after one could not be written */
+
+/* The agent: what primaries gave for addresses of the host, since it started; a few octets each. */
+#define AGENT_SCOPES_MAX 65536
 
 /* The agent: peers. */
 #define AGENT_PEERS_MAX 4096 /* (secret, address) whose generations are kept */
@@ -211,9 +273,138 @@
 #define AGENT_PROBE_TIMEOUT_NS (1 * PDM_NSEC_PER_SEC)
 #define AGENT_PROBE_TIMEOUT_MIN_NS (200 * PDM_NSEC_PER_MSEC)
 
+/* Links: TLS connections of registration. */
+#define PDM_HOST_MAX 256        /* a host's name, with its terminating zero (RFC 1035 2.3.4) */
+#define LINK_ADDRESSES_MAX 16   /* in a peer's certificate, and tried of a target */
+#define LINK_FINGERPRINT_LEN 32 /* SHA-256 */
+#define LINK_FROM_MAX 64        /* "[address]:port", with its terminating zero */
+#define LINK_REFUSAL_MAX 320    /* octets of why a certificate is refused: a name and some words */
+#define LINK_CERTIFICATES_MAX 32768 /* octets of what a peer shows */
+#define LINK_READ_MAX 4048          /* octets at once: what an idle link's buffer may keep */
+#define LINK_INPUT_MAX 32768        /* octets decrypted and not yet taken */
+#define LINK_BODY_FIRST 4096        /* octets held for a body at first, doubling as it comes */
+/* A whole list, and a large answer behind it. */
+#define LINK_BACKLOG_MAX (PDM_REGISTRATION_LIST_MAX + PDM_REGISTRATION_SECRET_MAX)
+#define LINK_CONNECT_S 5
+#define LINK_HANDSHAKE_S 10
+#define LINK_CLOSE_S 5 /* for what is queued to go and the other end to close */
+/* A dead peer: asked after so long, again after, so many times; or what it does not acknowledge. */
+#define LINK_KEEPALIVE_S 15
+#define LINK_KEEPALIVE_PAUSE_S 5
+#define LINK_KEEPALIVE_PROBES 3
+#define LINK_UNACKNOWLEDGED_MS 30000
+
+/* The agent: what it has from a primary. */
+#define ENROLMENT_PAIRS_MAX 1024
+#define ENROLMENT_SECRETS_MAX 16384 /* polled, or agreed on with peers: of all pairs together */
+#define ENROLMENT_SECRETS_CHUNK 256 /* that memory is locked for at once */
+#define ENROLMENT_POLLS_MAX 256     /* unanswered */
+#define ENROLMENT_REFUSED_NS (30 * PDM_NSEC_PER_SEC) /* before a refused poll is sent again */
+#define ENROLMENT_ASK_NS (5 * PDM_NSEC_PER_SEC)      /* before generations are asked for again */
+#define ENROLMENT_BLOCK_SHARE 4 /* of a block that is left when the next is asked for: 1/4 */
+
+/* The agent: the connection to a primary. */
+#define REGISTRAR_BACKOFF_MIN_NS (1 * PDM_NSEC_PER_SEC) /* doubling; less by chance */
+#define REGISTRAR_BACKOFF_MAX_NS (60 * PDM_NSEC_PER_SEC)
+#define REGISTRAR_REFUSED_NS (60 * PDM_NSEC_PER_SEC) /* before a refused agent asks again */
+#define REGISTRAR_SILENCE_NS (30 * PDM_NSEC_PER_SEC) /* for an answer */
+#define REGISTRAR_TRUST_NS (60 * PDM_NSEC_PER_SEC)   /* between looks at its certificate */
+#define REGISTRY_EXPIRY_S (7 * 24 * 3600)            /* of the own certificate: told */
+
+/* Pairings of two agents (ibc): octets of what their messages carry. */
+#define PDM_PAIRING_TOKEN_LEN 16
+#define PDM_PAIRING_COOKIE_LEN 16
+#define PDM_PAIRING_ID_LEN 16
+#define PDM_PAIRING_K_LEN 32 /* of each side's part of the key */
+#define PDM_PAIRING_CIPHERTEXT_LEN (PDM_IBC_OVERHEAD + PDM_PAIRING_K_LEN)
+#define PDM_PAIRING_CONFIRM_LEN 32
+#define PDM_PAIRING_SECRET_LEN 32 /* that cookies are made with */
+
+/*
+ * The agent: pairings. To encrypt or to decrypt takes about 6 ms, to answer both: a quarter of one
+ * processor at most, half of it for what others begin.
+ */
+#define PAIRING_OWN_MAX 256    /* begun here and under way, or waiting to be again */
+#define PAIRING_OWN_RATE 20    /* encryptions and decryptions a second for these */
+#define PAIRING_ANSWER_RATE 10 /* answers a second */
+#define PAIRING_PEER_NS (1 * PDM_NSEC_PER_SEC)     /* between answers to one peer */
+#define PAIRING_WAITING_MAX 128                    /* peers that wait for an answer */
+#define PAIRING_WAIT_NS (8 * PDM_NSEC_PER_SEC)     /* and for how long: then they have given up */
+#define PAIRING_ANSWERS_MAX 128                    /* answers that are kept */
+#define PAIRING_ANSWER_NS (10 * PDM_NSEC_PER_SEC)  /* and for how long */
+#define PAIRING_TRIES 5                            /* of one message */
+#define PAIRING_RETRY_NS (250 * PDM_NSEC_PER_MSEC) /* after the first, doubling */
+#define PAIRING_FORGED_MAX 4                       /* answers to one INIT that do not fit */
+/* Before a peer that did not answer is asked again, doubling. */
+#define PAIRING_PAUSE_NS (30 * PDM_NSEC_PER_SEC)
+#define PAIRING_PAUSE_MAX_NS (600 * PDM_NSEC_PER_SEC)
+#define PAIRING_COOKIE_NS (60 * PDM_NSEC_PER_SEC) /* a cookie is good for one to two of these */
+/* HELLOs answered a second: of one address, of one entry of a list, and of all. */
+#define PAIRING_HELLO_SOURCE_RATE 16
+#define PAIRING_HELLO_ENTRY_RATE 200
+#define PAIRING_HELLO_RATE 1000
+#define PAIRING_HELLO_PLACES 1024                 /* that addresses, and entries, share by chance */
+#define PAIRING_REOPEN_NS (60 * PDM_NSEC_PER_SEC) /* before a port in use is tried again */
+#define PAIRING_READS 16                          /* messages read before others get their turn */
+#define PAIRING_TICK_US 20000 /* between looks at what is to be sent or computed */
+
+/* The agent: the note of generations used. */
+#define HIGHWATER_MAX 4096 /* (secret, own address) */
+#define HIGHWATER_FILE_MAX (1024 * 1024)
+#define HIGHWATER_KEPT_S (7 * 24 * 3600) /* after a secret's end, at least */
+
 /* The agent: log. */
 #define AGENT_LOG_LINE 1024
 #define AGENT_LOG_BURST 8 /* lines from one place in one period */
 #define AGENT_LOG_PERIOD_NS (10 * PDM_NSEC_PER_SEC)
+
+/* A primary. */
+#define PRIMARY_BACKLOG 1024           /* connections not accepted yet */
+#define PRIMARY_ACCEPT_PAUSE_US 100000 /* without descriptors left, before accepting again */
+#define PRIMARY_LISTENERS_MAX 16       /* addresses to listen on */
+#define PRIMARY_STRANGERS_MAX 1024     /* connections whose handshake is not done */
+#define PRIMARY_SECONDARIES_MAX 65536  /* connected */
+#define PRIMARY_PARTNERS_MAX 16        /* connections with primaries of one peer */
+#define PRIMARY_TARGETS_MAX 16         /* addresses of one peer to connect to */
+#define PRIMARY_TICK_S 1
+#define PRIMARY_WHY_MAX 160 /* octets of why something is refused, with the terminating zero */
+/* Before a peer is connected to again: doubling, and less by chance. */
+#define PRIMARY_BACKOFF_MIN_MS 1000
+#define PRIMARY_BACKOFF_MAX_MS 60000
+#define PRIMARY_SILENCE_NS (30 * PDM_NSEC_PER_SEC)  /* for a peer's answer */
+#define PRIMARY_NEGOTIATE_NS (2 * PDM_NSEC_PER_SEC) /* between negotiations of one connection */
+#define PRIMARY_SUSPECT_NS (60 * PDM_NSEC_PER_SEC)  /* between those by a secondary's word */
+#define PRIMARY_REQUESTS_RATE 1000                  /* a second, of one secondary */
+#define PRIMARY_SECRETS_RATE 5                      /* a second, registrations of one secondary */
+#define PRIMARY_SETUPS_RATE 5                       /* a second, of one peer */
+#define PRIMARY_PARTNER_RATE 200                    /* a second, of one peer */
+#define PRIMARY_BACKLOG_MAX (1024 * 1024) /* octets unread, for a secondary to be told more */
+#define PRIMARY_PUSHES 64           /* secondaries told of a change before others get their turn */
+#define PRIMARY_TRUST_S 60          /* within which every certificate is looked at again */
+#define PRIMARY_OUTBOX_MAX 256      /* messages that wait for one commit */
+#define PRIMARY_IDENTITIES_MAX 4096 /* private keys of addresses that are remembered, of ibc */
+#define PRIMARY_MASTERS_MAX 64      /* likewise, master secrets */
+#define LIST_GROUPS_MAX 256         /* of servers, in one list */
+
+/* The store of a primary. */
+#define DB_LABEL_MAX 512 /* octets of what a database is called in messages */
+#define DB_COLUMNS_MAX 16
+#define DB_VALUES_MAX 16
+#define DB_QUEUE_MAX 256 /* statements whose results are awaited together */
+#define DB_BUSY_MS 1000  /* for another process to close the file */
+/* Of one statement: how long it is waited for, and milliseconds after which the server ends it, a
+ * wait for a lock, and a transaction in which nothing happens. */
+#define DB_TIME_NS (2 * PDM_NSEC_PER_SEC)
+#define DB_SERVER_TIME_MS "1500"
+#define DB_LOCK_TIME_MS "1000"
+#define DB_IDLE_TIME_MS "10000"
+/* After a connection could not be made: so many times what that took, and no less than this. */
+#define DB_RETRY_FACTOR 4
+#define DB_RETRY_MIN_NS (200 * PDM_NSEC_PER_MSEC)
+#define STORE_EPOCH_MAX (INT64_MAX / 2) /* what both databases can count */
+#define STORE_SECRETS_PENDING 6         /* of one pair, the latest */
+#define STORE_SECRETS_MAX (STORE_SECRETS_PENDING + 2)
+#define STORE_CHANGES_KEPT 65536 /* of one list */
+#define STORE_PAGE 4096          /* rows read at once */
 
 #endif

@@ -73,4 +73,6 @@ run() { taskset -c 0 ip netns exec "$ns" "$@"; }
 run "$PYTHON" -B tests/bench/bench.py "$BUILD" "$work"
 run "$PYTHON" -B tests/bench/bench_tcp.py "$BUILD" "$work" "$far"
 run "$BUILD/tests/bench/crypto"
+run "$BUILD/tests/bench/hpke"
+run "$BUILD/tests/bench/ibc"
 run "$BUILD/tests/bench/open" "$work/loopback/sock"
