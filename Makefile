@@ -77,7 +77,7 @@ $(PKGCONFIG): shim/libpdmv2.pc.in Makefile
 
 $(BUILD)/pdmkeyagent: $(AGENT) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -levent_core -lsodium -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lgmp -lsodium -o $@
 
 $(BUILD)/pdmping: $(PING) $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
@@ -94,7 +94,7 @@ $(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmcore.a
 # Tests.
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(AGENT)) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_core -lcrypto -lgmp -lsodium -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lgmp -lsodium -lm -o $@
 
 $(BUILD)/tests/unit/test_control: $(BUILD)/shim/control.o
 $(BUILD)/tests/unit/test_echo: $(BUILD)/shim/echo.o

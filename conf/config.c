@@ -1,155 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Loads and checks the configuration: a scan finds sections and keys, iniparser their values. */
+/* The sections of the key agent's configuration. */
 #include "conf/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <iniparser/iniparser.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "conf/key.h"
-#include "conf/scan.h"
-#include "conf/value.h"
+#include "conf/agent_keys.h"
+#include "conf/loader.h"
 #include "core/suite.h"
 
-#define AGENT_SECTION "agent"
-#define ASSOCIATION_SECTION "association"
-#define WHAT_MAX 1024 /* octets of one complaint */
-
-struct load {
-    const char *file; /* as complaints call it */
-    const char *text;
-    size_t len;
-    struct scan scan;
-    dictionary *values;
-    struct config *config;
-    unsigned complaints;
-    config_complain *complain;
-    void *arg;
-};
-
-__attribute__((format(printf, 3, 4))) static void complain(struct load *l, unsigned line,
-                                                           const char *format, ...)
+static struct config *config_of(const struct loader *l)
 {
-    char what[WHAT_MAX];
-    char text[2 * WHAT_MAX];
-    va_list args;
-
-    l->complaints++;
-    if (l->complaints > CONFIG_COMPLAINTS_MAX)
-        return;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    if (line != 0)
-        snprintf(text, sizeof text, "%s:%u: %s", l->file, line, what);
-    else
-        snprintf(text, sizeof text, "%s: %s", l->file, what);
-    l->complain(l->arg, text);
-    if (l->complaints == CONFIG_COMPLAINTS_MAX)
-        l->complain(l->arg, "further complaints are not shown");
+    return l->config;
 }
 
-static void scan_complained(void *arg, unsigned line, const char *what)
+static void *begin_agent(struct loader *l, const struct scan_item *head, const char *name)
 {
-    complain(arg, line, "%s", what);
+    (void)head;
+    (void)name;
+    return l->config;
 }
 
-/* "local, peer, mode" */
-static const char *key_names(const struct config_key *keys, char out[static WHAT_MAX])
-{
-    size_t used = 0;
-
-    for (const struct config_key *key = keys; key->name != NULL && used < WHAT_MAX; key++)
-        used += (size_t)snprintf(out + used, WHAT_MAX - used, "%s%s", key == keys ? "" : ", ",
-                                 key->name);
-    return out;
-}
-
-static void complain_prefix(struct load *l, const struct scan_item *item, const char *value)
-{
-    char proposal[CONFIG_PREFIX_TEXT];
-    struct pdm_prefix prefix;
-
-    switch (config_prefix(value, &prefix)) {
-    case CONFIG_PREFIX_HOST_BITS:
-        config_prefix_text(&prefix, proposal);
-        complain(l, item->line, "%s = %s: has bits set beyond its length; did you mean %s?",
-                 item->key, value, proposal);
-        break;
-    case CONFIG_PREFIX_NOT_OURS:
-        complain(l, item->line,
-                 "%s = %s: multicast, IPv4-mapped and unspecified addresses take no part",
-                 item->key, value);
-        break;
-    default:
-        complain(l, item->line, "%s = %s: must be %s", item->key, value, CONFIG_PREFIX_ALLOWED);
-    }
-}
-
-static void take_key(struct load *l, const struct scan_item *item, const struct config_key *keys,
-                     void *target)
-{
-    char name[WHAT_MAX];
-    const struct config_key *key = keys;
-
-    while (key->name != NULL && strcmp(key->name, item->key) != 0)
-        key++;
-    if (key->name == NULL) {
-        complain(l, item->line, "%s: unknown key in [%s]; allowed are: %s", item->key,
-                 item->section, key_names(keys, name));
-        return;
-    }
-    snprintf(name, sizeof name, "%s:%s", item->section, item->key);
-    const char *value = iniparser_getstring(l->values, name, "");
-    if (key->set(l->file, key, value, (char *)target + key->offset))
-        return;
-    if (strcmp(key->allowed, CONFIG_PREFIX_ALLOWED) == 0)
-        complain_prefix(l, item, value);
-    else
-        complain(l, item->line, "%s = %s: must be %s", item->key, value, key->allowed);
-}
-
-/* The sections. */
-
-static bool name_allowed(const char *name)
-{
-    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
-
-    return length > 0 && length < PDM_NAME_MAX && name[length] == '\0';
-}
-
-/* The name in "association NAME", or NULL if SECTION is none. */
-static const char *association_name(const char *section)
-{
-    size_t word = strlen(ASSOCIATION_SECTION);
-
-    if (strncmp(section, ASSOCIATION_SECTION, word) != 0)
-        return NULL;
-    size_t blanks = strspn(section + word, " \t");
-    return blanks > 0 || section[word] == '\0' ? section + word + blanks : NULL;
-}
-
-static struct config_association *add_association(struct load *l, const struct scan_item *head,
-                                                  const char *name)
+static void *begin_association(struct loader *l, const struct scan_item *head, const char *name)
 {
     struct config *config = l->config;
 
-    if (!name_allowed(name)) {
-        complain(
-            l, head->line,
-            "[%s]: a name is 1 to 63 letters, digits, '.', '_' or '-', as in [association london]",
-            head->section);
-        return NULL;
-    }
     if (config->associations == PDM_POLICY_ENTRIES_MAX) {
-        complain(l, head->line, "[%s]: more than %d associations", head->section,
-                 PDM_POLICY_ENTRIES_MAX);
+        loader_complain(l, head->line, "[%s]: more than %d associations", head->section,
+                        PDM_POLICY_ENTRIES_MAX);
         return NULL;
     }
     struct config_association *a = &config->association[config->associations++];
@@ -157,123 +37,81 @@ static struct config_association *add_association(struct load *l, const struct s
                                      .format = PDM_FORMAT_ENCRYPTED,
                                      .aead = PDM_AEAD_AES256GCM,
                                      .lifetime_s = PDM_LIFETIME_DEFAULT_S,
-                                     .path = CONFIG_PATH_PROBE};
+                                     .path = CONFIG_PATH_PROBE,
+                                     .pairing_port = CONFIG_PAIRING_PORT};
     snprintf(a->name, sizeof a->name, "%s", name);
     return a;
 }
 
-/* The section that HEAD begins takes ITEMS keys behind it. */
-static void take_section(struct load *l, const struct scan_item *head, size_t items)
+static void end_association(struct loader *l, const struct scan_item *head, size_t items,
+                            void *target)
 {
-    const char *name = association_name(head->section);
-    const struct config_key *keys = config_agent_keys;
-    void *target = l->config;
+    const struct config_association *a = target;
 
-    if (name != NULL) {
-        keys = config_association_keys;
-        target = add_association(l, head, name);
-    } else if (strcmp(head->section, AGENT_SECTION) != 0) {
-        complain(l, head->line, "[%s]: unknown section; allowed are [agent] and [association NAME]",
-                 head->section);
-        target = NULL;
-    }
-    if (target == NULL)
-        return;
-    for (size_t i = 1; i <= items; i++)
-        take_key(l, &head[i], keys, target);
+    loader_check_choice(l, head, items, config_association_keys, a->mode, "mode",
+                        config_mode_names[a->mode]);
 }
 
-static void take_sections(struct load *l)
-{
-    const struct scan *scan = &l->scan;
-
-    for (size_t i = 0; i < scan->count;) {
-        size_t items = 0;
-
-        while (i + items + 1 < scan->count && scan->item[i + items + 1].key != NULL)
-            items++;
-        take_section(l, &scan->item[i], items);
-        i += items + 1;
-    }
-}
-
-/* Duplicates: sorted by name, they stand side by side. */
-
-static int compare_names(const struct scan_item *a, const struct scan_item *b)
-{
-    int order = strcmp(a->section, b->section);
-
-    if (order != 0 || (a->key == NULL && b->key == NULL))
-        return order;
-    if (a->key == NULL || b->key == NULL)
-        return a->key == NULL ? -1 : 1;
-    return strcmp(a->key, b->key);
-}
-
-static int compare_items(const void *a, const void *b)
-{
-    const struct scan_item *x = a;
-    const struct scan_item *y = b;
-    int order = compare_names(x, y);
-
-    return order != 0 ? order : (x->line > y->line) - (x->line < y->line);
-}
-
-/*
- * SORTED: COUNT items. Only section heads, or only keys: those of two equal sections are no news.
- */
-static void complain_of_duplicates(struct load *l, const struct scan_item *sorted, size_t count,
-                                   bool keys)
-{
-    for (size_t i = 1; i < count; i++) {
-        const struct scan_item *first = &sorted[i - 1];
-        const struct scan_item *again = &sorted[i];
-
-        if ((again->key != NULL) != keys || compare_names(first, again) != 0)
-            continue;
-        if (keys)
-            complain(l, again->line, "%s: is already set in line %u", again->key, first->line);
-        else
-            complain(l, again->line, "[%s]: a section of that name already stands in line %u",
-                     again->section, first->line);
-    }
-}
-
-static void find_duplicates(struct load *l)
-{
-    size_t count = l->scan.count;
-    struct scan_item *sorted = reallocarray(NULL, count + 1, sizeof *sorted);
-
-    if (sorted == NULL) {
-        complain(l, 0, "out of memory");
-        return;
-    }
-    if (count > 0)
-        memcpy(sorted, l->scan.item, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, compare_items);
-    complain_of_duplicates(l, sorted, count, false);
-    if (l->complaints == 0)
-        complain_of_duplicates(l, sorted, count, true);
-    free(sorted);
-}
+static const struct loader_section sections[] = {
+    {"agent", NULL, config_agent_keys, begin_agent, NULL},
+    {"association", "london", config_association_keys, begin_association, end_association},
+    {0},
+};
 
 /* What only whole sections can get wrong. */
 
-static void check_association(struct load *l, size_t at)
+/* The host part of A's first primary, unless that is an address. */
+static void set_primary_name(struct loader *l, struct config_association *a)
 {
-    const struct config_association *a = &l->config->association[at];
+    const char *host = a->primary[0];
+
+    if (host[0] == '[')
+        loader_complain(l, a->line,
+                        "[association %s]: primary_name is missing; it must be the DNS name in the "
+                        "primary's certificate",
+                        a->name);
+    else if ((a->primary_name = strndup(host, strcspn(host, ":"))) == NULL)
+        loader_complain(l, 0, "out of memory");
+}
+
+static void check_enrolled(struct loader *l, struct config_association *a)
+{
+    const struct {
+        const char *key;
+        bool missing;
+        const char *what;
+    } required[] = {
+        {"primary", a->primaries == 0, "where the organisation's primary is, as HOST:PORT"},
+        {"certificate", a->certificate == NULL, "make a request for one with: pdmctl enroll"},
+        {"certificate_key", a->certificate_key == NULL, "make one with: pdmctl enroll"},
+        {"ca", a->ca == NULL, "the certificates of those who vouch for the primary"},
+    };
+
+    for (size_t i = 0; i < sizeof required / sizeof required[0]; i++)
+        if (required[i].missing)
+            loader_complain(l, a->line, "[association %s]: %s is missing; %s", a->name,
+                            required[i].key, required[i].what);
+    if (a->primaries > 0 && a->primary_name == NULL)
+        set_primary_name(l, a);
+}
+
+static void check_psk(struct loader *l, size_t at)
+{
+    const struct config_association *a = &config_of(l)->association[at];
 
     if (!a->has_peer)
-        complain(l, a->line, "[association %s]: peer is missing; it must be %s", a->name,
-                 CONFIG_PREFIX_ALLOWED);
+        loader_complain(l, a->line, "[association %s]: peer is missing; it must be %s", a->name,
+                        config_prefix_allowed);
     if (a->key == NULL && a->format == PDM_FORMAT_ENCRYPTED)
-        complain(l, a->line, "[association %s]: key is missing; make one with: pdmctl keygen FILE",
-                 a->name);
+        loader_complain(l, a->line,
+                        "[association %s]: key is missing; make one with: pdmctl keygen FILE",
+                        a->name);
     for (size_t i = 0; i < at; i++) {
-        const struct config_association *b = &l->config->association[i];
+        const struct config_association *b = &config_of(l)->association[i];
 
-        if (pdm_prefix_equal(&a->peer, &b->peer) && pdm_prefix_equal(&a->local, &b->local))
-            complain(
+        if (b->mode == CONFIG_MODE_PSK && pdm_prefix_equal(&a->peer, &b->peer) &&
+            pdm_prefix_equal(&a->local, &b->local))
+            loader_complain(
                 l, a->line,
                 "[association %s]: the same peer and local prefixes as [association %s] in line "
                 "%u; one of them must be longer or shorter",
@@ -281,7 +119,17 @@ static void check_association(struct load *l, size_t at)
     }
 }
 
-static void set_agent_defaults(struct load *l)
+static void check_association(struct loader *l, size_t at)
+{
+    struct config_association *a = &config_of(l)->association[at];
+
+    if (a->mode == CONFIG_MODE_ENROLLED)
+        check_enrolled(l, a);
+    else
+        check_psk(l, at);
+}
+
+static void set_agent_defaults(struct loader *l)
 {
     struct config *config = l->config;
     const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -310,137 +158,80 @@ static void set_agent_defaults(struct load *l)
     else if (home != NULL && home[0] == '/')
         failed |= asprintf(&config->state, "%s/.local/state/pdmv2", home) < 0;
     if (failed)
-        complain(l, 0, "out of memory");
+        loader_complain(l, 0, "out of memory");
 }
 
-/* iniparser. */
-
-static struct load *reading; /* for iniparser's callback, which has no argument */
-
-__attribute__((format(printf, 1, 2))) static int iniparser_complained(const char *format, ...)
+static bool allocate_associations(struct loader *l)
 {
-    char what[WHAT_MAX];
-    va_list args;
+    struct config *config = l->config;
 
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    /* "iniparser: syntax error in /proc/self/fd/5 (3):\n-> the line" */
-    const char *open = strstr(what, " (");
-    unsigned line = open != NULL ? (unsigned)strtoul(open + 2, NULL, 10) : 0;
-    complain(reading, line, "expected key = value");
-    return 0;
-}
-
-/*
- * iniparser reads files alone: it gets the text as one, so that what was scanned is what it
- * reads.
- */
-static bool read_values(struct load *l)
-{
-    int fd = memfd_create("pdmv2.conf", MFD_CLOEXEC);
-    unsigned before = l->complaints;
-
-    if (fd < 0 || write(fd, l->text, l->len) != (ssize_t)l->len) {
-        complain(l, 0, "cannot keep a copy: %s", strerror(errno));
-    } else {
-        char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
-
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        reading = l;
-        iniparser_set_error_callback(iniparser_complained);
-        l->values = iniparser_load(path);
-        iniparser_set_error_callback(NULL);
-        if (l->values == NULL && l->complaints == before)
-            complain(l, 0, "cannot be read");
-    }
-    if (fd >= 0)
-        close(fd);
-    return l->values != NULL;
-}
-
-static bool allocate_associations(struct load *l)
-{
-    l->config->association = calloc(PDM_POLICY_ENTRIES_MAX, sizeof *l->config->association);
-    if (l->config->association == NULL)
-        complain(l, 0, "out of memory");
-    return l->config->association != NULL;
+    config->association = calloc(PDM_POLICY_ENTRIES_MAX, sizeof *config->association);
+    if (config->association == NULL)
+        loader_complain(l, 0, "out of memory");
+    return config->association != NULL;
 }
 
 bool config_parse(const char *name, const char *text, size_t len, struct config *config,
-                  config_complain *complain_to, void *arg)
+                  config_complain *complain, void *arg)
 {
-    struct load l = {.file = name,
-                     .text = text,
-                     .len = len,
-                     .config = config,
-                     .complain = complain_to,
-                     .arg = arg};
+    struct loader l = {
+        .file = name, .section = sections, .config = config, .tell = complain, .arg = arg};
 
     *config = (struct config){0};
     set_agent_defaults(&l);
-    if (!scan_text(&l.scan, text, len, scan_complained, &l))
-        goto out;
-    find_duplicates(&l);
-    if (l.complaints > 0 || !allocate_associations(&l) || !read_values(&l))
-        goto out;
-    take_sections(&l);
+    if (allocate_associations(&l))
+        loader_take(&l, text, len);
     for (size_t i = 0; i < config->associations && l.complaints == 0; i++)
         check_association(&l, i);
-out:
-    if (l.values != NULL)
-        iniparser_freedict(l.values);
-    scan_free(&l.scan);
     if (l.complaints > 0)
         config_free(config);
     return l.complaints == 0;
 }
 
-/* Up to CONFIG_FILE_MAX octets and one, so that a longer file shows. */
-static ssize_t read_file(const char *path, char *text)
+bool config_load(const char *path, struct config *config, config_complain *complain, void *arg)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t len = 0;
-    ssize_t got = -1;
-
-    if (fd < 0)
-        return -1;
-    while (len <= CONFIG_FILE_MAX) {
-        got = read(fd, text + len, CONFIG_FILE_MAX + 1 - len);
-        if (got <= 0)
-            break;
-        len += (size_t)got;
-    }
-    int error = errno;
-    close(fd);
-    errno = error;
-    return got < 0 ? -1 : (ssize_t)len;
-}
-
-bool config_load(const char *path, struct config *config, config_complain *complain_to, void *arg)
-{
-    struct load l = {.file = path, .complain = complain_to, .arg = arg};
-    char *text = malloc(CONFIG_FILE_MAX + 1);
-    bool good = false;
+    size_t len;
+    char *text = loader_read(path, &len, complain, arg);
 
     *config = (struct config){0};
-    ssize_t len = text != NULL ? read_file(path, text) : -1;
-    if (len < 0)
-        complain(&l, 0, "cannot be read: %s", strerror(errno));
-    else if ((size_t)len > CONFIG_FILE_MAX)
-        complain(&l, 0, "larger than 1 MiB");
-    else
-        good = config_parse(path, text, (size_t)len, config, complain_to, arg);
+    bool good = text != NULL && config_parse(path, text, len, config, complain, arg);
     free(text);
     return good;
+}
+
+static void free_association(struct config_association *a)
+{
+    char *const owned[] = {a->key, a->primary_name, a->certificate, a->certificate_key,
+                           a->ca,  a->crl};
+
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
+        free(owned[i]);
+    for (size_t i = 0; i < a->primaries; i++)
+        free(a->primary[i]);
 }
 
 void config_free(struct config *config)
 {
     for (size_t i = 0; i < config->associations; i++)
-        free(config->association[i].key);
+        free_association(&config->association[i]);
     free(config->association);
     free(config->socket);
     free(config->state);
     *config = (struct config){0};
+}
+
+char *config_default_path(void)
+{
+    const char *config = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    char *path = NULL;
+    int made = -1;
+
+    if (geteuid() == 0)
+        made = asprintf(&path, "/etc/pdmv2/pdmv2.conf");
+    else if (config != NULL && config[0] == '/')
+        made = asprintf(&path, "%s/pdmv2/pdmv2.conf", config);
+    else if (home != NULL)
+        made = asprintf(&path, "%s/.config/pdmv2/pdmv2.conf", home);
+    return made >= 0 ? path : NULL;
 }

@@ -10,26 +10,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/complain.h"
 #include "core/limits.h"
 #include "core/policy.h"
-
-#define CONFIG_FILE_MAX ((size_t)1024 * 1024) /* octets */
-#define CONFIG_COMPLAINTS_MAX 32              /* of one file; more are not shown */
 
 /* Whether options go to a peer only if a probe has shown that the path carries them. */
 enum config_path { CONFIG_PATH_PROBE, CONFIG_PATH_TRUST, CONFIG_PATHS };
 
+/* Where an association's secrets come from: a key file, or the organisation's primary. */
+enum config_mode { CONFIG_MODE_PSK, CONFIG_MODE_ENROLLED, CONFIG_MODES };
+
 struct config_association {
     char name[PDM_NAME_MAX];
-    unsigned line; /* of its head */
+    unsigned line;       /* of its head */
+    uint8_t mode;        /* enum config_mode */
+    uint32_t lifetime_s; /* 0: unlimited */
+    uint8_t path;        /* enum config_path */
+    /* CONFIG_MODE_PSK: */
     struct pdm_prefix local;
     struct pdm_prefix peer;
     bool has_peer;
     uint8_t format; /* enum pdm_format */
     uint16_t aead;
-    char *key;           /* path of the key file, or NULL */
-    uint32_t lifetime_s; /* 0: unlimited */
-    uint8_t path;        /* enum config_path */
+    char *key; /* path of the key file, or NULL */
+    /* CONFIG_MODE_ENROLLED: */
+    char *primary[CONFIG_PRIMARIES_MAX]; /* "host:port" or "[address]:port", in order */
+    size_t primaries;
+    char *primary_name; /* DNS name in their certificates */
+    char *certificate;  /* paths of PEM files */
+    char *certificate_key;
+    char *ca;
+    char *crl;             /* or NULL */
+    uint16_t pairing_port; /* UDP */
 };
 
 struct config {
@@ -44,9 +56,6 @@ struct config {
     size_t associations;
 };
 
-/* One complaint, a whole line without its newline: "FILE:LINE: ...". */
-typedef void config_complain(void *arg, const char *line);
-
 /* Reads and checks the file at PATH. False after at least one complaint, and CONFIG is empty. */
 bool config_load(const char *path, struct config *config, config_complain *complain, void *arg);
 /*
@@ -55,6 +64,9 @@ bool config_load(const char *path, struct config *config, config_complain *compl
  */
 bool config_parse(const char *name, const char *text, size_t len, struct config *config,
                   config_complain *complain, void *arg);
+/* Where the agent's configuration is unless it is told otherwise; to be freed. NULL: it cannot be
+ * said, for want of HOME. */
+char *config_default_path(void);
 void config_free(struct config *config);
 
 #endif

@@ -1,46 +1,58 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The keys of the configuration. */
+/* What keys of several sections have in common. */
 #include "conf/key.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
-#include "conf/config.h"
 #include "conf/value.h"
 #include "core/limits.h"
-#include "core/suite.h"
 
-static bool set_number(const char *file, const struct config_key *key, const char *text,
+const char config_prefix_allowed[] = CONFIG_PREFIX_ALLOWED;
+const char config_prefixes_allowed[] = "IPv6 prefixes such as 2001:db8::/32, or addresses";
+
+bool config_set_number(const char *file, const struct config_key *key, const char *text,
                        void *target)
 {
     (void)file;
     return config_number(text, key->min, key->max, target);
 }
 
-static bool set_option_type(const char *file, const struct config_key *key, const char *text,
-                            void *target)
+bool config_set_octet(const char *file, const struct config_key *key, const char *text,
+                      void *target)
 {
     uint32_t number;
-    uint8_t *type = target;
+    uint8_t *octet = target;
 
     (void)file;
     if (!config_number(text, key->min, key->max, &number))
         return false;
-    *type = (uint8_t)number;
+    *octet = (uint8_t)number;
     return true;
 }
 
-static bool set_duration(const char *file, const struct config_key *key, const char *text,
+bool config_set_port(const char *file, const struct config_key *key, const char *text, void *target)
+{
+    uint32_t number;
+    uint16_t *port = target;
+
+    (void)file;
+    if (!config_number(text, key->min, key->max, &number))
+        return false;
+    *port = (uint16_t)number;
+    return true;
+}
+
+bool config_set_duration(const char *file, const struct config_key *key, const char *text,
                          void *target)
 {
     (void)file;
     return config_duration(text, key->min, key->max, target);
 }
 
-/* A relative path starts at the configuration file's directory. MAX: octets, its end included. */
-static bool set_path(const char *file, const struct config_key *key, const char *text, void *target)
+bool config_set_path(const char *file, const struct config_key *key, const char *text, void *target)
 {
     const char *slash = strrchr(file, '/');
     int directory = text[0] != '/' && slash != NULL ? (int)(slash - file) + 1 : 0;
@@ -58,7 +70,7 @@ static bool set_path(const char *file, const struct config_key *key, const char 
     return true;
 }
 
-static bool set_prefix(const char *file, const struct config_key *key, const char *text,
+bool config_set_prefix(const char *file, const struct config_key *key, const char *text,
                        void *target)
 {
     (void)file;
@@ -66,102 +78,80 @@ static bool set_prefix(const char *file, const struct config_key *key, const cha
     return config_prefix(text, target) == CONFIG_PREFIX_OK;
 }
 
-/* ::/0 is a peer prefix too: only that the key stands there tells that it is not missing. */
-static bool set_peer(const char *file, const struct config_key *key, const char *text, void *target)
+bool config_choice(const char *const *names, unsigned count, const char *text, uint8_t *choice)
 {
-    struct config_association *a = target;
-
-    a->has_peer = true;
-    return set_prefix(file, key, text, &a->peer);
-}
-
-static bool set_mode(const char *file, const struct config_key *key, const char *text, void *target)
-{
-    (void)file;
-    (void)key;
-    (void)target;
-    return strcmp(text, "psk") == 0;
-}
-
-static bool set_aead(const char *file, const struct config_key *key, const char *text, void *target)
-{
-    uint16_t *aead = target;
-
-    (void)file;
-    (void)key;
-    *aead = pdm_aead_by_name(text);
-    return *aead != 0;
-}
-
-static bool set_protect(const char *file, const struct config_key *key, const char *text,
-                        void *target)
-{
-    uint8_t *format = target;
-
-    (void)file;
-    (void)key;
-    for (unsigned i = 0; i < PDM_FORMATS; i++) {
-        if (strcmp(text, pdm_formats[i].name) == 0) {
-            *format = (uint8_t)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool set_path_policy(const char *file, const struct config_key *key, const char *text,
-                            void *target)
-{
-    static const char *const names[CONFIG_PATHS] = {"probe", "trust"};
-    uint8_t *path = target;
-
-    (void)file;
-    (void)key;
-    for (unsigned i = 0; i < CONFIG_PATHS; i++) {
+    for (unsigned i = 0; i < count; i++) {
         if (strcmp(text, names[i]) == 0) {
-            *path = (uint8_t)i;
+            *choice = (uint8_t)i;
             return true;
         }
     }
     return false;
 }
 
-#define IN_CONFIG(member) offsetof(struct config, member)
-#define IN_ASSOCIATION(member) offsetof(struct config_association, member)
-#define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
+static bool is_host_name(const char *text, size_t len)
+{
+    return len > 0 && len < PDM_HOST_MAX &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-") >= len;
+}
 
-const struct config_key config_agent_keys[] = {
-    {"socket", set_path, IN_CONFIG(socket), 0, SOCKET_PATH_MAX, "a path of at most 107 octets"},
-    {"option_type", set_option_type, IN_CONFIG(settings.option_type), CONFIG_OPTION_TYPE_MIN,
-     CONFIG_OPTION_TYPE_MAX, "a number from 2 to 255 (0x02 to 0xff)"},
-    {"request_budget_us", set_number, IN_CONFIG(settings.budget_us), 1, PDM_BUDGET_US_MAX,
-     "a number from 1 to 100000"},
-    {"share", set_number, IN_CONFIG(settings.share), 1, CONFIG_SHARE_MAX,
-     "a percentage from 1 to 100"},
-    {"max_flows", set_number, IN_CONFIG(settings.max_flows), 1, PDM_FLOWS_MAX,
-     "a number from 1 to 131072"},
-    {"max_slots", set_number, IN_CONFIG(max_slots), 1, PDM_SLOTS_MAX, "a number from 1 to 131072"},
-    {"max_ledger", set_number, IN_CONFIG(max_ledger), 1, CONFIG_LEDGER_MAX,
-     "a number from 1 to 16777216"},
-    {"flow_idle", set_duration, IN_CONFIG(settings.flow_idle_s), 1, CONFIG_FLOW_IDLE_MAX_S,
-     "a duration from 1s to 24h, such as 90s, 15m or 1h"},
-    {"requests_per_client", set_number, IN_CONFIG(requests_per_client), 0, CONFIG_REQUESTS_MAX,
-     "a number a second from 1 to 1000000, or 0 for no limit"},
-    {"flows_per_client", set_number, IN_CONFIG(flows_per_client), 1, PDM_SLOTS_MAX,
-     "a number from 1 to 131072"},
-    {"state", set_path, IN_CONFIG(state), 0, UINT32_MAX, "a directory"},
-    {0},
-};
+static bool is_address(const char *text, size_t len)
+{
+    char copy[INET6_ADDRSTRLEN];
+    uint8_t octets[PDM_ADDR_LEN];
 
-const struct config_key config_association_keys[] = {
-    {"local", set_prefix, IN_ASSOCIATION(local), 0, 0, CONFIG_PREFIX_ALLOWED},
-    {"peer", set_peer, 0, 0, 0, CONFIG_PREFIX_ALLOWED},
-    {"mode", set_mode, 0, 0, 0, "psk"},
-    {"key", set_path, IN_ASSOCIATION(key), 0, UINT32_MAX, "the path of a key file"},
-    {"aead", set_aead, IN_ASSOCIATION(aead), 0, 0, "aes-256-gcm or chacha20-poly1305"},
-    {"protect", set_protect, IN_ASSOCIATION(format), 0, 0, "encrypted, plain or rfc8250"},
-    {"lifetime", set_duration, IN_ASSOCIATION(lifetime_s), 0, CONFIG_LIFETIME_MAX_S,
-     "a duration up to 8760h, such as 90s, 15m or 1h, or 0 for no end"},
-    {"path", set_path_policy, IN_ASSOCIATION(path), 0, 0, "probe or trust"},
-    {0},
-};
+    if (len >= sizeof copy)
+        return false;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return inet_pton(AF_INET6, copy, octets) == 1;
+}
+
+bool config_endpoint(const char *text, size_t len, char **endpoint)
+{
+    char copy[CONFIG_ENDPOINT_MAX];
+    uint32_t port = CONFIG_PRIMARY_PORT;
+
+    if (len == 0 || len >= sizeof copy)
+        return false;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    /* Of "2001:db8::1" no part is a port; of "[2001:db8::1]:8250" one is. */
+    bool bare = is_address(copy, len);
+    char *colon = bare ? NULL : strrchr(copy, ':');
+    if (colon != NULL && strchr(colon, ']') != NULL)
+        colon = NULL;
+    size_t host = colon != NULL ? (size_t)(colon - copy) : len;
+    bool bracketed = !bare && host > 2 && copy[0] == '[' && copy[host - 1] == ']';
+    if (colon != NULL && !config_number(colon + 1, 1, UINT16_MAX, &port))
+        return false;
+    if (bracketed ? !is_address(copy + 1, host - 2) : !bare && !is_host_name(copy, host))
+        return false;
+    return asprintf(endpoint, bare ? "[%.*s]:%u" : "%.*s:%u", (int)host, copy, (unsigned)port) >= 0;
+}
+
+const char *config_part(const char **text, size_t *len)
+{
+    static const char blanks[] = " \t";
+    const char *part = *text + strspn(*text, blanks);
+    size_t whole = strcspn(part, ",");
+
+    *text = part[whole] == ',' ? part + whole + 1 : NULL;
+    for (*len = whole; *len > 0 && strchr(blanks, part[*len - 1]) != NULL; --*len)
+        ;
+    return part;
+}
+
+bool config_set_host_name(const char *file, const struct config_key *key, const char *text,
+                          void *target)
+{
+    char **name = target;
+
+    (void)file;
+    (void)key;
+    if (!is_host_name(text, strlen(text)))
+        return false;
+    free(*name);
+    *name = strdup(text);
+    return *name != NULL;
+}

@@ -4,11 +4,13 @@
 
 #include <ctype.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LINE_MAX_OCTETS 1000 /* iniparser reads lines of 1024 octets */
 #define FIRST_ITEMS 64
+#define WHAT_MAX 256
 
 struct pass {
     struct scan *scan;
@@ -16,6 +18,7 @@ struct pass {
     const char *section; /* NULL before the first */
     unsigned line;
     bool good;
+    const char *heads;
     scan_complain *complain;
     void *arg;
 };
@@ -24,6 +27,14 @@ static void complain(struct pass *p, const char *what)
 {
     p->good = false;
     p->complain(p->arg, p->line, what);
+}
+
+static void complain_of_heads(struct pass *p, const char *before)
+{
+    char what[WHAT_MAX];
+
+    snprintf(what, sizeof what, "%s %s", before, p->heads);
+    complain(p, what);
 }
 
 /* LEN octets of TEXT without blanks around them, in lower case. */
@@ -72,7 +83,7 @@ static void take_section(struct pass *p, const char *text, size_t len)
     const char *close = memchr(text, ']', len);
 
     if (close != text + len - 1) {
-        complain(p, "expected [agent] or [association NAME]");
+        complain_of_heads(p, "expected");
         return;
     }
     size_t before = p->scan->count;
@@ -90,7 +101,7 @@ static void take_key(struct pass *p, const char *text, size_t len)
         return;
     }
     if (p->section == NULL) {
-        complain(p, "a key outside of a section; begin with [agent] or [association NAME]");
+        complain_of_heads(p, "a key outside of a section; begin with");
         return;
     }
     add(p, strdup(p->section), lower_copy(text, (size_t)(equals - text)), true);
@@ -124,10 +135,11 @@ static void take_line(struct pass *p, const char *text, size_t len)
         take_key(p, text, len);
 }
 
-bool scan_text(struct scan *scan, const char *text, size_t len, scan_complain *complain_to,
-               void *arg)
+bool scan_text(struct scan *scan, const char *text, size_t len, const char *heads,
+               scan_complain *complain_to, void *arg)
 {
-    struct pass p = {.scan = scan, .good = true, .complain = complain_to, .arg = arg};
+    struct pass p = {
+        .scan = scan, .good = true, .heads = heads, .complain = complain_to, .arg = arg};
 
     *scan = (struct scan){0};
     for (const char *end = text + len; text < end;) {

@@ -23,8 +23,12 @@ struct scan {
 
 typedef void scan_complain(void *arg, unsigned line, const char *what);
 
-/* LEN octets of TEXT. False after at least one complaint; SCAN is to be freed in any case. */
-bool scan_text(struct scan *scan, const char *text, size_t len, scan_complain *complain, void *arg);
+/*
+ * LEN octets of TEXT. HEADS: what heads of sections look like, for complaints. False after at least
+ * one complaint; SCAN is to be freed in any case.
+ */
+bool scan_text(struct scan *scan, const char *text, size_t len, const char *heads,
+               scan_complain *complain, void *arg);
 void scan_free(struct scan *scan);
 
 #endif

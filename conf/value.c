@@ -104,10 +104,42 @@ enum config_prefix_status config_prefix(const char *text, struct pdm_prefix *pre
     return takes_part(prefix) ? CONFIG_PREFIX_OK : CONFIG_PREFIX_NOT_OURS;
 }
 
+const char *config_prefix_fault(const char *text, char fault[static CONFIG_FAULT_MAX])
+{
+    char proposal[CONFIG_PREFIX_TEXT];
+    struct pdm_prefix prefix;
+
+    switch (config_prefix(text, &prefix)) {
+    case CONFIG_PREFIX_HOST_BITS:
+        config_prefix_text(&prefix, proposal);
+        snprintf(fault, CONFIG_FAULT_MAX, "has bits set beyond its length; did you mean %s?",
+                 proposal);
+        break;
+    case CONFIG_PREFIX_NOT_OURS:
+        snprintf(fault, CONFIG_FAULT_MAX,
+                 "multicast, IPv4-mapped and unspecified addresses take no part");
+        break;
+    default:
+        snprintf(fault, CONFIG_FAULT_MAX, "must be " CONFIG_PREFIX_ALLOWED);
+    }
+    return fault;
+}
+
 void config_prefix_text(const struct pdm_prefix *prefix, char out[static CONFIG_PREFIX_TEXT])
 {
     char address[INET6_ADDRSTRLEN];
 
     inet_ntop(AF_INET6, prefix->addr, address, sizeof address);
     snprintf(out, CONFIG_PREFIX_TEXT, "%s/%u", address, prefix->len);
+}
+
+bool config_word(const char **text, char word[static CONFIG_WORD_MAX])
+{
+    static const char between[] = ", \t";
+    const char *begin = *text + strspn(*text, between);
+    size_t len = strcspn(begin, between);
+
+    *text = begin + len;
+    snprintf(word, CONFIG_WORD_MAX, "%.*s", (int)len, begin);
+    return len > 0;
 }

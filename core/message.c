@@ -2,30 +2,7 @@
 /* Writers and readers of the messages, made from their tables. */
 #include "core/message.h"
 
-#define PUT_uint8_t pdm_write_u8
-#define PUT_uint16_t pdm_write_u16
-#define PUT_uint32_t pdm_write_u32
-#define PUT_uint64_t pdm_write_u64
-#define GET_uint8_t pdm_read_u8
-#define GET_uint16_t pdm_read_u16
-#define GET_uint32_t pdm_read_u32
-#define GET_uint64_t pdm_read_u64
-
-#define PUT_NUMBER(type, name) PUT_##type(w, b->name);
-#define PUT_OCTETS(name, length) pdm_write_bytes(w, b->name, length);
-#define GET_NUMBER(type, name) b->name = GET_##type(r);
-#define GET_OCTETS(name, length) pdm_read_bytes(r, b->name, length);
-
-#define DEFINE_BODY(body, table)                                                                   \
-    void pdm_put_##body(struct pdm_writer *w, const struct pdm_##body *b)                          \
-    {                                                                                              \
-        table(PUT_NUMBER, PUT_OCTETS)                                                              \
-    }                                                                                              \
-    void pdm_get_##body(struct pdm_reader *r, struct pdm_##body *b)                                \
-    {                                                                                              \
-        table(GET_NUMBER, GET_OCTETS)                                                              \
-    }
-PDM_BODIES(DEFINE_BODY)
+PDM_BODIES(PDM_DEFINE_BODY)
 
 void pdm_message_begin(struct pdm_message *m, uint8_t *bytes, size_t cap, uint8_t type)
 {

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/body.h"
 #include "core/cursor.h"
 #include "core/limits.h"
 #include "core/metrics.h"
@@ -39,10 +40,11 @@ enum pdm_status {
     PDM_STATUS_NOT_NAMED,   /* no association names this pair of addresses */
     PDM_STATUS_QUOTA,       /* the client has had its share, or a table is full */
     PDM_STATUS_NO_LEASE,    /* no generation could be written durably */
-    PDM_STATUS_STALE,       /* of an earlier agent: say hello again */
+    PDM_STATUS_STALE,       /* of an earlier agent, slot or secret: say hello again, open anew */
     PDM_STATUS_NOT_FOUND,   /* no Kri searched opens the option */
-    PDM_STATUS_LATER,       /* the search goes on: ask again */
-    PDM_STATUS_REPLAY       /* a Kri of a generation that is past */
+    PDM_STATUS_LATER,       /* the search goes on, a secret is on its way: ask again */
+    PDM_STATUS_REPLAY,      /* a Kri of a generation that is past */
+    PDM_STATUS_REFUSED      /* a primary will not or cannot; the reply says why */
 };
 
 /* N(type, name) a number, B(name, length) octets. One a line: */
@@ -51,7 +53,8 @@ enum pdm_status {
     N(uint8_t, status)                                                                             \
     N(uint64_t, instance)
 
-#define PDM_OPEN_WANTS_LEASE 1 /* flag: this end will send */
+#define PDM_OPEN_WANTS_LEASE 1  /* flag: this end will send */
+#define PDM_OPEN_SEEN_NEWER 2   /* flag: the peer sends under the newer of the two secrets */
 #define PDM_BODY_OPEN_REQUEST(N, B)                                                                \
     B(tuple, PDM_TUPLE_LEN) /* as this end sends */                                                \
     N(uint8_t, flags)
@@ -70,11 +73,22 @@ enum pdm_status {
     N(uint32_t, lease_count) /* 0: none */                                                         \
     N(uint64_t, peer_guess)                                                                        \
     B(own_secret, PDM_NH_MAX)                                                                      \
-    B(peer_secret, PDM_NH_MAX)
+    B(peer_secret, PDM_NH_MAX)                                                                     \
+    N(uint32_t, peer_serial) /* the agent's number for what peer_secret comes from */              \
+    N(uint8_t, other)        /* enum pdm_other */                                                  \
+    N(uint32_t, other_serial)                                                                      \
+    N(uint64_t, other_guess)                                                                       \
+    B(other_secret, PDM_NH_MAX) /* under which the peer may send as well */
 
+/* While secrets are renegotiated a peer may send under either of two. */
+enum pdm_other { PDM_OTHER_NONE, PDM_OTHER_OLDER, PDM_OTHER_NEWER, PDM_OTHERS };
+
+/* The slot says which secret the lease is of: the one that the flow was opened under. */
 #define PDM_BODY_RENEW_REQUEST(N, B)                                                               \
     B(tuple, PDM_TUPLE_LEN)                                                                        \
     N(uint64_t, instance)                                                                          \
+    N(uint32_t, slot)                                                                              \
+    N(uint64_t, owner)                                                                             \
     N(uint32_t, had) /* Kri in the last lease; 0: none */
 #define PDM_BODY_RENEW_REPLY(N, B)                                                                 \
     N(uint8_t, status)                                                                             \
@@ -100,11 +114,13 @@ enum pdm_status {
     B(tuple, PDM_TUPLE_LEN) /* as the peer sends */                                                \
     N(uint64_t, instance)                                                                          \
     N(uint8_t, has_highest)                                                                        \
-    N(uint64_t, highest) /* Kri that this end has seen */                                          \
+    N(uint64_t, highest)        /* Kri that this end has seen */                                   \
+    N(uint32_t, highest_serial) /* of the secret under which */                                    \
     B(option, PDM_OPTION_MAX)
 #define PDM_BODY_SEARCH_REPLY(N, B)                                                                \
     N(uint8_t, status)                                                                             \
-    N(uint64_t, kri)
+    N(uint64_t, kri)                                                                               \
+    N(uint32_t, serial) /* of the secret that opens it */
 
 #define PDM_BODY_STATUS_REPLY(N, B)                                                                \
     N(uint8_t, status)                                                                             \
@@ -196,15 +212,6 @@ enum pdm_status {
     X(association, PDM_BODY_ASSOCIATION)                                                           \
     X(flow_record, PDM_BODY_FLOW)
 
-#define PDM_DECLARE_NUMBER(type, name) type name;
-#define PDM_DECLARE_OCTETS(name, length) uint8_t name[length];
-/* struct pdm_<body>, and: void pdm_put_<body>(writer, body); void pdm_get_<body>(reader, body). */
-#define PDM_DECLARE_BODY(body, table)                                                              \
-    struct pdm_##body {                                                                            \
-        table(PDM_DECLARE_NUMBER, PDM_DECLARE_OCTETS)                                              \
-    };                                                                                             \
-    void pdm_put_##body(struct pdm_writer *w, const struct pdm_##body *b);                         \
-    void pdm_get_##body(struct pdm_reader *r, struct pdm_##body *b);
 PDM_BODIES(PDM_DECLARE_BODY)
 
 /* A message under construction, and one taken apart. */

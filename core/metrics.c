@@ -29,6 +29,18 @@ void pdm_delay_add(struct pdm_delay *delay, int64_t ns)
     atomic_store_explicit(&delay->samples, samples + 1, memory_order_release);
 }
 
+void pdm_delay_copy(struct pdm_delay *to, const struct pdm_delay *from)
+{
+    uint64_t samples = atomic_load_explicit(&from->samples, memory_order_relaxed);
+
+    atomic_store_explicit(&to->begun, samples, memory_order_relaxed);
+    put(&to->last, get(&from->last));
+    put(&to->min, get(&from->min));
+    put(&to->max, get(&from->max));
+    put(&to->sum, get(&from->sum));
+    atomic_store_explicit(&to->samples, samples, memory_order_release);
+}
+
 bool pdm_delay_read(const struct pdm_delay *delay, struct pdm_delay_seen *seen)
 {
     seen->samples = atomic_load_explicit(&delay->samples, memory_order_acquire);

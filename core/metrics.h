@@ -72,6 +72,8 @@ struct pdm_slot {
     _Atomic uint64_t own_kri;
     _Atomic uint64_t peer_kri;
     _Atomic uint32_t path; /* enum pdm_path; the agent writes it, the shim reads it */
+    /* Likewise: 0, or to tell this one flow to ask again, as the policy's epoch tells all. */
+    _Atomic uint32_t ask;
     struct pdm_delay network;
     struct pdm_delay server;
     struct pdm_delay total; /* from a packet to the one that answers it */
@@ -109,6 +111,9 @@ static inline void pdm_count(_Atomic uint64_t *counter, uint64_t by)
 
 /* Adds one delay of NS nanoseconds. One writer. */
 void pdm_delay_add(struct pdm_delay *delay, int64_t ns);
+
+/* Puts what FROM holds into TO, which holds nothing yet. One writer of both. */
+void pdm_delay_copy(struct pdm_delay *to, const struct pdm_delay *from);
 
 /* The same at one moment. */
 struct pdm_delay_seen {

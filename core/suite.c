@@ -7,15 +7,19 @@
 
 #include "core/limits.h"
 
-static const struct {
+struct named {
     uint16_t id;
     const char *name;
-} aeads[] = {
+};
+
+static const struct named kems[] = {{PDM_KEM_X25519, "x25519"}, {PDM_KEM_P256, "p256"}};
+static const struct named kdfs[] = {{PDM_KDF_SHA256, "sha256"}, {PDM_KDF_SHA512, "sha512"}};
+static const struct named aeads[] = {
     {PDM_AEAD_AES256GCM, "aes-256-gcm"},
     {PDM_AEAD_CHACHA20POLY1305, "chacha20-poly1305"},
 };
 
-#define AEADS (sizeof(aeads) / sizeof(aeads[0]))
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* One pair of buffer sizes serves both AEADs. */
 _Static_assert(crypto_aead_aes256gcm_KEYBYTES == PDM_KEY_LEN, "Nk");
@@ -59,22 +63,52 @@ bool pdm_suite_usable(const struct pdm_suite *s)
     return kem_known(s->kem) && pdm_suite_nh(s) != 0 && aead_usable(s->aead);
 }
 
-const char *pdm_aead_name(uint16_t aead)
+static const char *name_of(const struct named *all, size_t count, uint16_t id)
 {
-    for (size_t i = 0; i < AEADS; i++) {
-        if (aeads[i].id == aead) {
-            return aeads[i].name;
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].id == id) {
+            return all[i].name;
         }
     }
     return NULL;
 }
 
-uint16_t pdm_aead_by_name(const char *name)
+static uint16_t id_of(const struct named *all, size_t count, const char *name)
 {
-    for (size_t i = 0; i < AEADS; i++) {
-        if (strcmp(aeads[i].name, name) == 0) {
-            return aeads[i].id;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(all[i].name, name) == 0) {
+            return all[i].id;
         }
     }
     return 0;
+}
+
+const char *pdm_kem_name(uint16_t kem)
+{
+    return name_of(kems, COUNT(kems), kem);
+}
+
+const char *pdm_kdf_name(uint16_t kdf)
+{
+    return name_of(kdfs, COUNT(kdfs), kdf);
+}
+
+const char *pdm_aead_name(uint16_t aead)
+{
+    return name_of(aeads, COUNT(aeads), aead);
+}
+
+uint16_t pdm_kem_by_name(const char *name)
+{
+    return id_of(kems, COUNT(kems), name);
+}
+
+uint16_t pdm_kdf_by_name(const char *name)
+{
+    return id_of(kdfs, COUNT(kdfs), name);
+}
+
+uint16_t pdm_aead_by_name(const char *name)
+{
+    return id_of(aeads, COUNT(aeads), name);
 }

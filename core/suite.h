@@ -22,9 +22,13 @@ size_t pdm_suite_nh(const struct pdm_suite *s);
 /* Known identifiers, and an AEAD that this processor can do (AES-256-GCM needs AES-NI).
  * sodium_init() must have been called. */
 bool pdm_suite_usable(const struct pdm_suite *s);
-/* "aes-256-gcm", "chacha20-poly1305", or NULL. */
+/* "x25519", "p256"; "sha256", "sha512"; "aes-256-gcm", "chacha20-poly1305"; or NULL. */
+const char *pdm_kem_name(uint16_t kem);
+const char *pdm_kdf_name(uint16_t kdf);
 const char *pdm_aead_name(uint16_t aead);
 /* The identifier, or 0. */
+uint16_t pdm_kem_by_name(const char *name);
+uint16_t pdm_kdf_by_name(const char *name);
 uint16_t pdm_aead_by_name(const char *name);
 
 #endif

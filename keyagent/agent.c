@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "keyagent/clock.h"
+#include "keyagent/enrolment.h"
 #include "keyagent/log.h"
+#include "keyagent/pairs.h"
 
 static uint64_t random_number(void)
 {
@@ -18,13 +20,13 @@ static uint64_t random_number(void)
 
 static void publish(struct agent *agent)
 {
-    associations_publish(&agent->associations, &agent->config.settings, agent->segment.policy);
+    associations_publish(&agent->associations, &agent->config.settings, &agent->segment);
 }
 
 /* A program that misses this looks for another agent. */
 static void show_life(struct agent *agent, int64_t now)
 {
-    atomic_store_explicit(&agent->segment.policy->heartbeat, now, memory_order_relaxed);
+    atomic_store_explicit(&agent->segment.policy.head->heartbeat, now, memory_order_relaxed);
 }
 
 static void path_changed(void *arg, uint32_t path)
@@ -49,6 +51,7 @@ static bool make_tables(struct agent *agent)
 
     if (!good)
         log_error("out of memory");
+    agent->ledger.take = enrolment_generation;
     return good;
 }
 
@@ -137,12 +140,43 @@ static void set_paths(struct agent *agent)
     }
 }
 
+static const struct config_association *section_of(const struct agent *agent,
+                                                   const struct enrolment *enrolment)
+{
+    const char *name = enrolment_name(enrolment);
+
+    for (size_t i = 0; i < agent->config.associations; i++)
+        if (agent->config.association[i].mode == CONFIG_MODE_ENROLLED &&
+            strcmp(agent->config.association[i].name, name) == 0)
+            return &agent->config.association[i];
+    return NULL;
+}
+
+/* Those of sections that are gone go later, when the connections do. */
+static void set_terms_of_pairs(struct agent *agent)
+{
+    struct associations *set = &agent->associations;
+
+    for (size_t i = set->configured; i < set->count; i++) {
+        const struct association *a = &set->item[i];
+        const struct config_association *from = section_of(agent, a->enrolment);
+
+        if (from != NULL)
+            pairs_set(set, &agent->segment, from, a->enrolment, a->pair, clock_now());
+    }
+}
+
 bool agent_reload(struct agent *agent, struct config *config)
 {
     struct associations loaded;
 
     if (!associations_load(&loaded, &agent->associations, config, &agent->ledger, clock_now()))
         return false;
+    if (!associations_carry(&loaded, &agent->associations)) {
+        log_error("out of memory");
+        associations_free(&loaded);
+        return false;
+    }
     /*
      * Whoever holds a secret that is no longer in force must not get a lease on the new one for
      * it.
@@ -155,12 +189,140 @@ bool agent_reload(struct agent *agent, struct config *config)
     config_free(&agent->config);
     agent->config = *config;
     *config = (struct config){0};
+    set_terms_of_pairs(agent);
     search_reset(&agent->search);
     agent->suspects_trusted = 0;
     paths_retry(&agent->paths);
     set_paths(agent);
     publish(agent);
     return true;
+}
+
+const struct association *agent_association(const struct agent *agent,
+                                            const struct pdm_tuple *tuple, uint16_t *group)
+{
+    struct pdm_policy_entry entry;
+
+    if (!pdm_addr_takes_part(tuple->saddr) || !pdm_addr_takes_part(tuple->daddr) ||
+        !pdm_policy_find(&agent->segment.policy, tuple->saddr, tuple->daddr, &entry))
+        return NULL;
+    *group = entry.group;
+    return associations_get(&agent->associations, entry.association);
+}
+
+bool agent_listed(const struct agent *agent, const uint8_t own[static PDM_ADDR_LEN],
+                  const uint8_t peer[static PDM_ADDR_LEN], struct enrolment **enrolment,
+                  const struct enrolled_pair **pair)
+{
+    struct pdm_tuple tuple = {0};
+    uint16_t group;
+
+    memcpy(tuple.saddr, own, sizeof tuple.saddr);
+    memcpy(tuple.daddr, peer, sizeof tuple.daddr);
+    const struct association *a = agent_association(agent, &tuple, &group);
+    if (a == NULL || a->pair == NULL)
+        return false;
+    *enrolment = a->enrolment;
+    *pair = a->pair;
+    return true;
+}
+
+static void ask_again(struct agent *agent, uint32_t association)
+{
+    for (uint32_t slot = 0; slot < agent->slots.count; slot++) {
+        const struct slot_record *record = &agent->slots.record[slot];
+
+        if (record->owner != 0 && record->info.association == association)
+            slots_ask_again(&agent->slots, slot);
+    }
+}
+
+/* Flows that still send under the older of two secrets when the newer's time has come. */
+static void ask_where_time_has_come(struct agent *agent, int64_t now)
+{
+    struct associations *set = &agent->associations;
+
+    for (size_t i = set->configured; i < set->count; i++) {
+        struct association *a = &set->item[i];
+
+        if (a->pair->epochs < 2)
+            continue;
+        const struct enrolled_epoch *newest = &a->pair->epoch[a->pair->epochs - 1];
+        if (newest->send_at > now || newest->epoch == a->sending)
+            continue;
+        a->sending = newest->epoch;
+        ask_again(agent, a->number);
+    }
+}
+
+/* Lists change by many entries at a time: once for all of them. */
+static void ask_where_names_changed(struct agent *agent)
+{
+    if (!agent->names_changed)
+        return;
+    agent->names_changed = false;
+    for (uint32_t slot = 0; slot < agent->slots.count; slot++) {
+        const struct slot_record *record = &agent->slots.record[slot];
+        uint16_t group;
+
+        if (record->owner == 0)
+            continue;
+        const struct association *a = agent_association(agent, &record->info.tuple, &group);
+        if (a == NULL || a->number != record->info.association || group != record->info.group)
+            slots_ask_again(&agent->slots, slot);
+    }
+}
+
+void agent_pair_changed(struct agent *agent, struct enrolment *enrolment,
+                        const struct enrolled_pair *pair)
+{
+    const struct config_association *from = section_of(agent, enrolment);
+
+    if (from == NULL)
+        return;
+    const struct association *a =
+        pairs_set(&agent->associations, &agent->segment, from, enrolment, pair, clock_now());
+
+    if (a == NULL) {
+        agent_pair_gone(agent, enrolment, pair->pair); /* what it had may be out of date */
+        return;
+    }
+    agent->names_changed = true;
+    ask_again(agent, a->number);
+}
+
+void agent_pair_gone(struct agent *agent, struct enrolment *enrolment, uint32_t pair)
+{
+    struct association *a = pairs_find(&agent->associations, enrolment, pair);
+
+    if (a == NULL)
+        return;
+    ask_again(agent, a->number);
+    pairs_drop(&agent->associations, &agent->segment, a);
+}
+
+void agent_list_changed(struct agent *agent, struct enrolment *enrolment, uint32_t pair, bool add,
+                        const struct pdm_prefix *peer, uint16_t group)
+{
+    struct association *a = pairs_find(&agent->associations, enrolment, pair);
+
+    if (a == NULL)
+        return;
+    if (add)
+        pairs_name(&agent->associations, &agent->segment, a, peer, group);
+    else
+        pairs_unname(&agent->associations, &agent->segment, a, peer);
+    agent->names_changed = true;
+}
+
+void agent_list_cleared(struct agent *agent, struct enrolment *enrolment, uint32_t pair)
+{
+    struct association *a = pairs_find(&agent->associations, enrolment, pair);
+
+    if (a == NULL)
+        return;
+    pairs_clear(&agent->associations, &agent->segment, a);
+    agent->names_changed = true;
 }
 
 void agent_void_leases(struct agent *agent)
@@ -217,6 +379,8 @@ void agent_tick(struct agent *agent)
     show_life(agent, now);
     if (associations_expire(&agent->associations, now))
         publish(agent);
+    ask_where_time_has_come(agent, now);
+    ask_where_names_changed(agent);
     clients_sweep(&agent->clients, now, end_flows_of, agent);
     slots_sweep(&agent->slots, now, idle, end_flow, agent);
     paths_sweep(&agent->paths, now);

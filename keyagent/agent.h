@@ -33,6 +33,7 @@ struct agent {
     uint64_t leases;
     int64_t ended_closed_at;   /* when all slots were looked through for closed ones */
     uint64_t suspects_trusted; /* suspicions of paths that the administrator says to trust */
+    bool names_changed;        /* flows may belong to other associations now, or to none */
 };
 
 /*
@@ -52,6 +53,39 @@ void agent_void_leases(struct agent *agent);
  * attaches, as A's terms have it; from now on, and when more is known.
  */
 void agent_set_path(struct agent *agent, uint32_t slot, const struct association *a);
+/*
+ * The association in force for the flow that this host sends as TUPLE, and the GROUP of its list
+ * that the peer is in; NULL: none.
+ */
+const struct association *agent_association(const struct agent *agent,
+                                            const struct pdm_tuple *tuple, uint16_t *group);
+
+/* The pair of organisations on whose list PEER is, as seen from OWN. False: none. */
+bool agent_listed(const struct agent *agent, const uint8_t own[static PDM_ADDR_LEN],
+                  const uint8_t peer[static PDM_ADDR_LEN], struct enrolment **enrolment,
+                  const struct enrolled_pair **pair);
+
+/*
+ * What the connection to a primary has to tell. ENROLMENT is of a section of the configuration in
+ * force.
+ */
+
+/*
+ * PAIR is new, or its secrets, addresses or mode are others: its flows ask again. It stays where it
+ * is until it is gone.
+ */
+void agent_pair_changed(struct agent *agent, struct enrolment *enrolment,
+                        const struct enrolled_pair *pair);
+/* Before its memory goes. */
+void agent_pair_gone(struct agent *agent, struct enrolment *enrolment, uint32_t pair);
+/*
+ * PEER, in GROUP, was added to the list of a pair that was told of before, or removed from it.
+ * Flows that this concerns ask again at the next tick.
+ */
+void agent_list_changed(struct agent *agent, struct enrolment *enrolment, uint32_t pair, bool add,
+                        const struct pdm_prefix *peer, uint16_t group);
+void agent_list_cleared(struct agent *agent, struct enrolment *enrolment, uint32_t pair);
+
 /* Gives back the slots that shims are done with; rarely more than the last second's. */
 void agent_end_closed(struct agent *agent, int64_t now);
 /* Slot number SLOT, in use, is given back. */

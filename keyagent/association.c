@@ -13,6 +13,7 @@
 #include "keyagent/harden.h"
 #include "keyagent/keyfile.h"
 #include "keyagent/log.h"
+#include "keyagent/pairs.h"
 
 static bool read_key(const char *path, uint8_t psk[static PDM_PSK_LEN])
 {
@@ -71,7 +72,7 @@ static bool one_path(const struct associations *set, const struct config *config
 
         if (b->format != PDM_FORMAT_ENCRYPTED || b->secret != a->secret)
             continue;
-        if (realpath(config->association[i].key, path) != NULL &&
+        if (realpath(config->association[b->section].key, path) != NULL &&
             strcmp(path, ledger->secret[a->secret].key) != 0) {
             log_error(
                 "association %s: the same key as association %s in another file; use one file "
@@ -95,7 +96,7 @@ static void set_lifetime(struct associations *set, const struct associations *be
 {
     const struct association *old = NULL;
 
-    for (size_t i = 0; i < before->count && old == NULL; i++)
+    for (size_t i = 0; i < before->configured && old == NULL; i++)
         if (strcmp(before->item[i].name, a->name) == 0)
             old = &before->item[i];
     a->number = old != NULL ? old->number : set->next_number++;
@@ -121,19 +122,23 @@ static void copy_terms(struct association *a, const struct config_association *f
 static bool load_all(struct associations *set, const struct associations *before,
                      const struct config *config, struct ledger *ledger, int64_t now)
 {
-    uint8_t *psk = set->shared[config->associations]; /* the item behind the last */
+    uint8_t *psk = set->shared[config->associations]; /* behind the last */
     bool good = true;
 
     /* On, after one that is wrong: all errors of a configuration are told at once. */
     for (size_t i = 0; i < config->associations; i++) {
-        struct association *a = &set->item[i];
+        const struct config_association *from = &config->association[i];
+        struct association *a = &set->item[set->count];
 
-        copy_terms(a, &config->association[i]);
-        set->count++;
+        if (from->mode != CONFIG_MODE_PSK)
+            continue;
+        copy_terms(a, from);
+        a->section = i;
         if (a->format == PDM_FORMAT_ENCRYPTED)
-            good = read_secret(&config->association[i], a, psk, set->shared[i], ledger) &&
-                   one_path(set, config, i, ledger) && good;
+            good = read_secret(from, a, psk, set->shared[i], ledger) &&
+                   one_path(set, config, set->count, ledger) && good;
         set_lifetime(set, before, a, now);
+        set->configured = ++set->count;
     }
     return good;
 }
@@ -141,8 +146,9 @@ static bool load_all(struct associations *set, const struct associations *before
 bool associations_load(struct associations *set, const struct associations *before,
                        const struct config *config, struct ledger *ledger, int64_t now)
 {
-    *set = (struct associations){.next_number = before->next_number};
-    set->item = calloc(config->associations + 1, sizeof *set->item);
+    *set =
+        (struct associations){.next_number = before->next_number, .room = config->associations + 1};
+    set->item = calloc(set->room, sizeof *set->item);
     set->shared = harden_alloc(config->associations + 1, sizeof *set->shared);
     if (set->item != NULL && set->shared != NULL && load_all(set, before, config, ledger, now))
         return true;
@@ -150,11 +156,27 @@ bool associations_load(struct associations *set, const struct associations *befo
     return false;
 }
 
+bool associations_carry(struct associations *set, struct associations *before)
+{
+    size_t pairs = before->count - before->configured;
+    struct association *item =
+        reallocarray(set->item, set->configured + pairs + 1, sizeof *set->item);
+
+    if (item == NULL)
+        return false;
+    memcpy(&item[set->configured], &before->item[before->configured], pairs * sizeof *item);
+    set->item = item;
+    set->room = set->configured + pairs + 1;
+    set->count = set->configured + pairs;
+    before->count = before->configured;
+    return true;
+}
+
 bool associations_same(const struct associations *a, const struct associations *b)
 {
-    if (a->count != b->count)
+    if (a->configured != b->configured)
         return false;
-    for (size_t i = 0; i < a->count; i++)
+    for (size_t i = 0; i < a->configured; i++)
         if (a->item[i].number != b->item[i].number || !same_terms(&a->item[i], &b->item[i]))
             return false;
     return true;
@@ -162,6 +184,10 @@ bool associations_same(const struct associations *a, const struct associations *
 
 void associations_free(struct associations *set)
 {
+    for (size_t i = set->configured; set->item != NULL && i < set->count; i++) {
+        free(set->item[i].own);
+        roster_free(&set->item[i].roster);
+    }
     free(set->item);
     if (set->shared != NULL)
         sodium_free(set->shared);
@@ -178,7 +204,7 @@ const struct association *associations_get(const struct associations *set, uint3
 
 const uint8_t *associations_shared(const struct associations *set, const struct association *a)
 {
-    return set->shared[a - set->item];
+    return set->shared[a->section];
 }
 
 bool associations_expire(struct associations *set, int64_t now)
@@ -200,20 +226,32 @@ bool associations_expire(struct associations *set, int64_t now)
     return any;
 }
 
-void associations_publish(const struct associations *set,
-                          const struct pdm_policy_settings *settings, struct pdm_policy *policy)
+static bool is_in_force(const void *arg, const struct pdm_policy_entry *entry)
 {
-    static struct pdm_policy_entry entry[PDM_POLICY_ENTRIES_MAX];
-    size_t count = 0;
+    const struct association *a = associations_get(arg, entry->association);
 
-    for (size_t i = 0; i < set->count; i++) {
+    if (a == NULL || a->ended)
+        return false;
+    return a->pair != NULL ||
+           (pdm_prefix_equal(&a->local, &entry->local) && pdm_prefix_equal(&a->peer, &entry->peer));
+}
+
+void associations_publish(struct associations *set, const struct pdm_policy_settings *settings,
+                          struct segment *segment)
+{
+    size_t gone = pdm_policy_keep(&segment->policy, is_in_force, set);
+
+    for (size_t i = 0; i < set->configured; i++) {
         const struct association *a = &set->item[i];
+        struct pdm_policy_entry entry = {.local = a->local,
+                                         .peer = a->peer,
+                                         .format = (uint8_t)a->format,
+                                         .association = a->number};
 
         if (!a->ended)
-            entry[count++] = (struct pdm_policy_entry){.local = a->local,
-                                                       .peer = a->peer,
-                                                       .format = (uint8_t)a->format,
-                                                       .association = a->number};
+            segment_add(segment, &entry);
     }
-    pdm_policy_write(policy, settings, entry, count);
+    if (gone > 0)
+        pairs_publish(set, segment); /* what those that are gone had taken from them */
+    pdm_policy_set(&segment->policy, settings);
 }

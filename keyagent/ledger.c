@@ -58,23 +58,54 @@ static bool set_key(struct ledger_secret *s, const char *key)
     return true;
 }
 
-bool ledger_secret(struct ledger *l, const uint8_t id[static LEDGER_ID_LEN], const char *key,
-                   const uint8_t key_id[static KEYFILE_ID_LEN], uint32_t *number)
+/* The secret with ID; a new one if there is none. NULL: out of memory. */
+static struct ledger_secret *find_or_add(struct ledger *l, const uint8_t id[static LEDGER_ID_LEN],
+                                         uint32_t *number)
 {
     for (*number = 0; *number < l->secrets; ++*number)
         if (memcmp(l->secret[*number].id, id, LEDGER_ID_LEN) == 0)
-            return set_key(&l->secret[*number], key); /* the file may have moved */
+            return &l->secret[*number];
     struct ledger_secret *grown = reallocarray(l->secret, l->secrets + 1U, sizeof *grown);
+
     if (grown == NULL)
-        return false;
+        return NULL;
     l->secret = grown;
-    struct ledger_secret *s = &l->secret[l->secrets];
+    struct ledger_secret *s = &l->secret[l->secrets++];
     *s = (struct ledger_secret){0};
     memcpy(s->id, id, LEDGER_ID_LEN);
-    memcpy(s->key_id, key_id, KEYFILE_ID_LEN);
-    if (!set_key(s, key))
+    return s;
+}
+
+bool ledger_secret(struct ledger *l, const uint8_t id[static LEDGER_ID_LEN], const char *key,
+                   const uint8_t key_id[static KEYFILE_ID_LEN], uint32_t *number)
+{
+    struct ledger_secret *s = find_or_add(l, id, number);
+
+    if (s == NULL || !set_key(s, key)) /* the file may have moved */
         return false;
-    l->secrets++;
+    memcpy(s->key_id, key_id, KEYFILE_ID_LEN);
+    return true;
+}
+
+bool ledger_scope(struct ledger *l, const uint8_t id[static LEDGER_ID_LEN],
+                  struct enrolment *enrolment, uint32_t *number)
+{
+    uint32_t before = l->secrets;
+    struct ledger_secret *s = find_or_add(l, id, number);
+
+    if (s == NULL) {
+        log_error("out of memory");
+        return false;
+    }
+    if (l->secrets > before && l->scopes == AGENT_SCOPES_MAX) {
+        l->secrets = before;
+        log_error("%d secrets were had from primaries, all that there is room for: restart the "
+                  "agent",
+                  AGENT_SCOPES_MAX);
+        return false;
+    }
+    l->scopes += l->secrets - before;
+    s->enrolment = enrolment;
     return true;
 }
 
@@ -101,27 +132,49 @@ void ledger_empty(struct ledger *l)
         l->secret[i].has_generation = false;
 }
 
-/* A generation for S to grant in: durable, and later than all before. */
-static bool advance(struct ledger_secret *s, int64_t now)
+static bool take_from_key(struct ledger_secret *s, uint32_t *taken)
 {
+    if (!generation_take(s->key, s->key_id, taken))
+        return false;
+    if (s->had_generation && *taken <= s->generation) {
+        log_error("key %s: its generation went back from %u to %u, so an old %s.gen was put there; "
+                  "make a new key with: pdmctl keygen FILE",
+                  s->key, s->generation, *taken, s->key);
+        return false;
+    }
+    log_info("key %s: generation %u", s->key, *taken);
+    return true;
+}
+
+static bool take_from_scope(const struct ledger *l, uint32_t number, uint32_t *taken)
+{
+    const struct ledger_secret *s = &l->secret[number];
+
+    if (!l->take(s->enrolment, number, taken))
+        return false;
+    if (!s->had_generation || *taken > s->generation)
+        return true;
+    log_error("the primary gave generation %u again, %u having been used: nothing is granted",
+              *taken, s->generation);
+    return false;
+}
+
+/* A generation to grant in: durable, and later than all before. */
+static bool advance(struct ledger *l, uint32_t number, int64_t now)
+{
+    struct ledger_secret *s = &l->secret[number];
     uint32_t taken;
 
     if (now < s->retry_at)
         return false;
-    s->retry_at = now + AGENT_GENERATION_RETRY_NS;
-    if (!generation_take(s->key, s->key_id, &taken))
+    /* More of a scope's are on their way; a file that could not be written stays so for longer. */
+    s->retry_at = now + (s->key != NULL ? AGENT_GENERATION_RETRY_NS : PDM_REASK_NS);
+    if (s->key != NULL ? !take_from_key(s, &taken) : !take_from_scope(l, number, &taken))
         return false;
-    if (s->had_generation && taken <= s->generation) {
-        log_error("key %s: its generation went back from %u to %u, so an old %s.gen was put there; "
-                  "make a new key with: pdmctl keygen FILE",
-                  s->key, s->generation, taken, s->key);
-        return false;
-    }
     s->generation = taken;
     s->has_generation = true;
     s->had_generation = true;
     s->retry_at = now;
-    log_info("key %s: generation %u", s->key, taken);
     return true;
 }
 
@@ -135,7 +188,7 @@ bool ledger_grant(struct ledger *l, uint32_t secret, const struct pdm_tuple *tup
         ledger_empty(l);
     if (e != NULL && e->generation == s->generation && e->next + count > COUNTERS)
         s->has_generation = false;
-    if (!s->has_generation && !advance(s, now))
+    if (!s->has_generation && !advance(l, secret, now))
         return false;
     if (e == NULL) {
         e = &l->entry[table_add(&l->table, hash_of(l, secret, tuple))];

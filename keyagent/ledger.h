@@ -5,6 +5,12 @@
  * belongs to the secret and is taken, durably, at the first grant under it; the counter belongs
  * to the tuple. Forgetting never resets: when the table is full it is emptied, and every secret
  * takes a new generation at its next grant.
+ *
+ * What a primary gave for one of the host's addresses, in one negotiation, is a scope: it stands
+ * here as one secret does, although what two addresses share depends on the peer's address, too.
+ * One tuple's secrets of one scope, where there are several, count on together.
+ *
+ * Single thread.
  */
 #ifndef PDM_KEYAGENT_LEDGER_H
 #define PDM_KEYAGENT_LEDGER_H
@@ -20,14 +26,17 @@
 
 #define LEDGER_ID_LEN 16 /* octets of the hash that stands for a secret and its suite */
 
+struct enrolment;
+
 struct ledger_secret {
     uint8_t id[LEDGER_ID_LEN];
-    char *key; /* path of the key file that the generation lies beside */
+    char *key; /* path of the key file that the generation lies beside; NULL: of a scope */
     uint8_t key_id[KEYFILE_ID_LEN];
-    bool has_generation; /* one that grants may be made in */
-    bool had_generation; /* since this agent started */
-    uint32_t generation; /* the latest taken */
-    int64_t retry_at;    /* not before this time, after a failure */
+    struct enrolment *enrolment; /* that a scope's generations come from */
+    bool has_generation;         /* one that grants may be made in */
+    bool had_generation;         /* since this agent started */
+    uint32_t generation;         /* the latest taken */
+    int64_t retry_at;            /* not before this time, after a failure */
 };
 
 struct ledger_entry {
@@ -39,14 +48,20 @@ struct ledger_entry {
     pid_t pid;            /* that it was granted to */
 };
 
+/* Takes scope NUMBER's next generation, durably. */
+typedef bool ledger_take(struct enrolment *enrolment, uint32_t number, uint32_t *generation);
+
 struct ledger {
     struct table table;
     struct ledger_entry *entry;
-    struct ledger_secret *secret; /* grows only by new keys in a reloaded configuration */
+    struct ledger_secret *secret; /* grows only by new keys of a configuration, and by scopes */
     uint32_t secrets;
+    uint32_t scopes;
     uint64_t seed;
+    ledger_take *take; /* to be set before the first grant of a scope */
 };
 
+/* False: out of memory. */
 bool ledger_init(struct ledger *l, uint32_t entries, uint64_t seed);
 void ledger_free(struct ledger *l);
 
@@ -59,6 +74,12 @@ void ledger_id(const struct pdm_suite *suite, const uint8_t shared[static PDM_NH
  */
 bool ledger_secret(struct ledger *l, const uint8_t id[static LEDGER_ID_LEN], const char *key,
                    const uint8_t key_id[static KEYFILE_ID_LEN], uint32_t *number);
+/*
+ * The number of scope ID, known already or new, whose generations come from ENROLMENT from now on.
+ * The number is that scope's for the agent's life, and no other's. False after telling why.
+ */
+bool ledger_scope(struct ledger *l, const uint8_t id[static LEDGER_ID_LEN],
+                  struct enrolment *enrolment, uint32_t *number);
 
 /*
  * Grants COUNT Kri of TUPLE from FIRST on, which nobody was granted before, to process PID. False

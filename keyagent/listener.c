@@ -80,7 +80,7 @@ static enum listener_status take_lock(struct listener *l, const char *path)
     else if (flock(l->lock, LOCK_EX | LOCK_NB) != 0)
         status = errno == EWOULDBLOCK ? LISTENER_RUNNING : failed("cannot be locked", name);
     if (status == LISTENER_RUNNING)
-        log_error("%s: an agent is already running", path);
+        log_error("%s: one is already running there", path);
     free(name);
     return status;
 }

@@ -14,16 +14,18 @@
 #include "keyagent/clock.h"
 #include "core/limits.h"
 
+static const char *name_shown = "pdmkeyagent";
 static bool to_journal;
 static struct log_site *sites;
 
 /* systemd.exec(5): JOURNAL_STREAM names device and inode; a redirected stderr has others. */
-void log_init(void)
+void log_init(const char *name)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     struct stat at;
     char *colon;
 
+    name_shown = name;
     to_journal = false;
     if (stream == NULL || fstat(STDERR_FILENO, &at) != 0)
         return;
@@ -38,7 +40,7 @@ static void put(enum log_level level, const char *text)
 {
     char line[AGENT_LOG_LINE + 32];
     int len = to_journal ? snprintf(line, sizeof line, "<%d>%s\n", (int)level, text)
-                         : snprintf(line, sizeof line, "pdmkeyagent: %s\n", text);
+                         : snprintf(line, sizeof line, "%s: %s\n", name_shown, text);
 
     if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
         return; /* nobody left to tell */

@@ -22,7 +22,8 @@ struct log_site {
     struct log_site *next;
 };
 
-void log_init(void);
+/* NAME: the daemon's; it stays where it is. */
+void log_init(const char *name);
 __attribute__((format(printf, 3, 4))) void log_line(struct log_site *site, enum log_level level,
                                                     const char *format, ...);
 /* Tells what was held back in periods that are over. */

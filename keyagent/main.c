@@ -16,6 +16,7 @@
 #include "keyagent/harden.h"
 #include "keyagent/listener.h"
 #include "keyagent/log.h"
+#include "keyagent/registry.h"
 #include "keyagent/server.h"
 
 enum exit_code {
@@ -47,35 +48,21 @@ static void tell(void *arg, const char *line)
     log_error("%s", line);
 }
 
-static char *default_config(void)
-{
-    const char *config = getenv("XDG_CONFIG_HOME");
-    const char *home = getenv("HOME");
-    char *path = NULL;
-    int made = -1;
-
-    if (geteuid() == 0)
-        made = asprintf(&path, "/etc/pdmv2/pdmv2.conf");
-    else if (config != NULL && config[0] == '/')
-        made = asprintf(&path, "%s/pdmv2/pdmv2.conf", config);
-    else if (home != NULL)
-        made = asprintf(&path, "%s/.config/pdmv2/pdmv2.conf", home);
-    return made >= 0 ? path : NULL;
-}
-
-/* What it takes to say whether the keys are good is what it takes to load them. */
+/* What it takes to say whether keys and certificates are good is what it takes to load them. */
 static enum exit_code test_config(const struct options *options, const struct config *config)
 {
     const struct associations none = {0};
-    struct associations set;
+    struct associations set = {0};
+    struct registry_plan plan = {0};
     struct ledger ledger;
-    bool good =
-        ledger_init(&ledger, 1, 0) && associations_load(&set, &none, config, &ledger, clock_now());
+    bool good = ledger_init(&ledger, 1, 0) &&
+                associations_load(&set, &none, config, &ledger, clock_now()) &&
+                registry_plan(&plan, config);
 
-    if (good) {
-        printf("%s: ok, associations: %zu\n", options->config, set.count);
-        associations_free(&set);
-    }
+    if (good)
+        printf("%s: ok, associations: %zu\n", options->config, config->associations);
+    registry_plan_free(&plan);
+    associations_free(&set);
     ledger_free(&ledger);
     return good ? EXIT_OK : EXIT_CONFIG;
 }
@@ -94,21 +81,33 @@ static enum exit_code exit_code_of(enum listener_status status)
     }
 }
 
+/* Takes CONFIG over. PLAN is of it. */
+static enum exit_code serve(const struct options *options, struct config *config,
+                            struct registry_plan *plan, const struct listener *listener)
+{
+    static struct agent agent;
+    enum exit_code code = EXIT_OK;
+
+    if (!agent_init(&agent, config))
+        code = EXIT_CONFIG;
+    else if (!server_run(&agent, plan, listener, options->config))
+        code = EXIT_RUNTIME;
+    agent_free(&agent);
+    return code;
+}
+
 /* Takes CONFIG over. */
 static enum exit_code run(const struct options *options, struct config *config)
 {
-    static struct agent agent;
+    struct registry_plan plan;
     struct listener listener;
     enum exit_code code =
         exit_code_of(listener_open(&listener, options->socket ? options->socket : config->socket));
 
     if (code != EXIT_OK)
         return code;
-    if (!agent_init(&agent, config))
-        code = EXIT_CONFIG;
-    else if (!server_run(&agent, &listener, options->config))
-        code = EXIT_RUNTIME;
-    agent_free(&agent);
+    code = registry_plan(&plan, config) ? serve(options, config, &plan, &listener) : EXIT_CONFIG;
+    registry_plan_free(&plan);
     listener_close(&listener);
     return code;
 }
@@ -146,7 +145,7 @@ static int take_options(int argc, char **argv, struct options *options)
         return EXIT_CONFIG;
     }
     if (options->config == NULL)
-        options->config = default_config();
+        options->config = config_default_path();
     if (options->config == NULL) {
         log_error("no configuration: neither -c nor HOME is set");
         return EXIT_CONFIG;
@@ -159,7 +158,7 @@ int main(int argc, char **argv)
     struct options options = {0};
     struct config config;
 
-    log_init();
+    log_init("pdmkeyagent");
     signal(SIGPIPE, SIG_IGN);
     int code = take_options(argc, argv, &options);
     if (code >= 0)

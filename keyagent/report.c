@@ -10,7 +10,7 @@
 
 static uint32_t epoch_of(const struct agent *agent)
 {
-    return atomic_load_explicit(&agent->segment.policy->epoch, memory_order_relaxed);
+    return pdm_policy_epoch_of(&agent->segment.policy);
 }
 
 static uint32_t global_pointer(const struct agent *agent, enum pdm_saddr_type type)
@@ -63,6 +63,20 @@ static uint32_t flows_of(const struct agent *agent, uint32_t association)
     return count;
 }
 
+/* What A's leases are of; a pair's newest secrets, for the first of the host's addresses. */
+static const struct ledger_secret *secret_of(const struct agent *agent, const struct association *a)
+{
+    if (a->format != PDM_FORMAT_ENCRYPTED)
+        return NULL;
+    if (a->pair == NULL)
+        return &agent->ledger.secret[a->secret];
+    if (a->pair->epochs == 0)
+        return NULL;
+    const struct enrolled_epoch *newest = &a->pair->epoch[a->pair->epochs - 1];
+
+    return newest->scopes > 0 ? &agent->ledger.secret[newest->scope[0].ledger] : NULL;
+}
+
 static void put_association(const struct request *q, const struct association *a,
                             struct pdm_writer *w)
 {
@@ -80,11 +94,10 @@ static void put_association(const struct request *q, const struct association *a
         r.remaining_ms = UINT64_MAX;
     else if (a->ends_at > q->now)
         r.remaining_ms = (uint64_t)((a->ends_at - q->now) / PDM_NSEC_PER_MSEC);
-    if (a->format == PDM_FORMAT_ENCRYPTED) {
-        const struct ledger_secret *secret = &q->agent->ledger.secret[a->secret];
-
-        r.has_generation = secret->has_generation;
-        r.generation = secret->has_generation ? secret->generation : 0;
+    const struct ledger_secret *secret = secret_of(q->agent, a);
+    if (secret != NULL && secret->has_generation) {
+        r.has_generation = 1;
+        r.generation = secret->generation;
     }
     pdm_put_association(w, &r);
 }

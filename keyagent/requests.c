@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "core/keys.h"
-#include "keyagent/clock.h"
 #include "core/limits.h"
+#include "keyagent/clock.h"
+#include "keyagent/enrolment.h"
+#include "keyagent/keying.h"
 #include "keyagent/log.h"
 #include "keyagent/report.h"
 #include "keyagent/request.h"
@@ -44,66 +46,112 @@ static enum pdm_status hello(struct request *q)
     return PDM_STATUS_OK;
 }
 
-/* The association in force for the flow that this host sends as TUPLE, or NULL. */
-static const struct association *association_of(const struct agent *agent,
-                                                const struct pdm_tuple *tuple)
-{
-    struct pdm_policy_entry entry;
-
-    if (!pdm_addr_takes_part(tuple->saddr) || !pdm_addr_takes_part(tuple->daddr) ||
-        !pdm_policy_find(agent->segment.policy, tuple->saddr, tuple->daddr, &entry))
-        return NULL;
-    return associations_get(&agent->associations, entry.association);
-}
-
-static bool lease(struct request *q, const struct association *a, const struct pdm_tuple *tuple,
-                  uint32_t count, uint64_t *first)
+static bool lease(struct request *q, uint32_t ledger, const struct pdm_tuple *tuple, uint32_t count,
+                  uint64_t *first)
 {
     struct agent *agent = q->agent;
 
-    if (!ledger_grant(&agent->ledger, a->secret, tuple, q->client->id.pid, count, q->now, first))
+    if (!ledger_grant(&agent->ledger, ledger, tuple, q->client->id.pid, count, q->now, first))
         return false;
     agent->leases++;
     return true;
 }
 
-static bool put_secrets(const struct agent *agent, const struct association *a,
-                        const struct pdm_tuple *tuple, struct pdm_open_reply *r)
-{
-    const uint8_t *shared = associations_shared(&agent->associations, a);
-    struct pdm_tuple back = pdm_tuple_reverse(tuple);
+/* A flow that is being opened. */
+struct opening {
+    struct pdm_tuple tuple; /* as this host sends */
+    const struct association *association;
+    uint16_t group;
+    struct keying keying; /* encrypted: the secrets to open it under */
+};
 
-    return pdm_flow_secret(&a->suite, shared, tuple, r->own_secret) &&
-           pdm_flow_secret(&a->suite, shared, &back, r->peer_secret);
+static enum pdm_status key_opening(const struct request *q, struct opening *o)
+{
+    return keying_of(&q->agent->associations, o->association, o->tuple.saddr, o->tuple.daddr,
+                     o->group, q->now, &o->keying);
+}
+
+/* The peer was seen to send under the newer secret: it has it, so it can be sent under at once. */
+static enum pdm_status follow_peer(struct request *q, struct opening *o)
+{
+    struct agent *agent = q->agent;
+    uint32_t number = o->association->number;
+
+    if (o->keying.count < 2 || o->keying.send == 1)
+        return PDM_STATUS_OK;
+    enrolment_peer_moved(o->association->enrolment, o->association->pair, o->tuple.saddr,
+                         o->tuple.daddr, o->keying.of[1].serial);
+    /* That may have changed the association. */
+    o->association = associations_get(&agent->associations, number);
+    return o->association != NULL ? key_opening(q, o) : PDM_STATUS_NOT_NAMED;
+}
+
+static uint64_t guess(struct agent *agent, const struct keying_secret *k,
+                      const struct pdm_tuple *tuple)
+{
+    const struct peer *peer =
+        peers_find(&agent->peers, agent->ledger.secret[k->ledger].id, tuple->daddr);
+
+    return peer != NULL ? (uint64_t)peer->highest << 32 : 0;
+}
+
+static bool same_suite(const struct pdm_suite *a, const struct pdm_suite *b)
+{
+    return a->kem == b->kem && a->kdf == b->kdf && a->aead == b->aead;
+}
+
+/*
+ * What the peer may send under beside what it is believed to. A flow has one suite: what goes with
+ * another is found by a search, and then moved to.
+ */
+static bool put_other(struct agent *agent, const struct opening *o, struct pdm_open_reply *r)
+{
+    const struct keying *k = &o->keying;
+    const struct keying_secret *other = &k->of[1 - k->send];
+    struct pdm_tuple back = pdm_tuple_reverse(&o->tuple);
+
+    if (k->count < 2 || !same_suite(&other->suite, &k->of[k->send].suite))
+        return true;
+    r->other = k->send == 0 ? PDM_OTHER_NEWER : PDM_OTHER_OLDER;
+    r->other_serial = other->serial;
+    r->other_guess = guess(agent, other, &o->tuple);
+    return pdm_flow_secret(&other->suite, other->shared, &back, r->other_secret);
+}
+
+static bool put_secrets(struct agent *agent, const struct opening *o, struct pdm_open_reply *r)
+{
+    const struct keying_secret *k = &o->keying.of[o->keying.send];
+    struct pdm_tuple back = pdm_tuple_reverse(&o->tuple);
+
+    r->kem = k->suite.kem;
+    r->kdf = k->suite.kdf;
+    r->aead = k->suite.aead;
+    r->peer_serial = k->serial;
+    r->peer_guess = guess(agent, k, &o->tuple);
+    return pdm_flow_secret(&k->suite, k->shared, &o->tuple, r->own_secret) &&
+           pdm_flow_secret(&k->suite, k->shared, &back, r->peer_secret) && put_other(agent, o, r);
 }
 
 /* What an encrypted flow needs beyond the others. */
-static enum pdm_status open_encrypted(struct request *q, const struct association *a,
-                                      const struct pdm_tuple *tuple, bool wants_lease,
+static enum pdm_status open_encrypted(struct request *q, const struct opening *o, bool wants_lease,
                                       struct pdm_open_reply *r)
 {
-    struct agent *agent = q->agent;
-    const uint8_t *id = agent->ledger.secret[a->secret].id;
-    const struct peer *peer = peers_find(&agent->peers, id, tuple->daddr);
-
-    r->kem = a->suite.kem;
-    r->kdf = a->suite.kdf;
-    r->aead = a->suite.aead;
-    r->peer_guess = peer != NULL ? (uint64_t)peer->highest << 32 : 0;
-    if (!put_secrets(agent, a, tuple, r))
+    if (!put_secrets(q->agent, o, r))
         return PDM_STATUS_NO_LEASE;
     if (!wants_lease)
         return PDM_STATUS_OK;
-    if (!lease(q, a, tuple, 1, &r->lease_first))
+    if (!lease(q, o->keying.of[o->keying.send].ledger, &o->tuple, 1, &r->lease_first))
         return PDM_STATUS_NO_LEASE;
     r->lease_count = 1;
     return PDM_STATUS_OK;
 }
 
-static enum pdm_status take_slot(struct request *q, const struct association *a,
-                                 const struct pdm_tuple *tuple, struct pdm_open_reply *r)
+static enum pdm_status take_slot(struct request *q, const struct opening *o,
+                                 struct pdm_open_reply *r)
 {
     struct agent *agent = q->agent;
+    const struct association *a = o->association;
+    const struct keying_secret *own = &o->keying.of[o->keying.send];
 
     if (q->client->flows >= agent->config.flows_per_client ||
         agent->slots.used == agent->slots.count)
@@ -113,10 +161,13 @@ static enum pdm_status take_slot(struct request *q, const struct association *a,
                     (int)q->client->id.pid, q->client->flows);
         return PDM_STATUS_QUOTA;
     }
-    struct slot_info info = {.tuple = *tuple,
+    struct slot_info info = {.tuple = o->tuple,
                              .association = a->number,
                              .path = PATHS_NONE,
                              .format = (uint8_t)a->format,
+                             .group = o->group,
+                             .ledger = own->ledger,
+                             .serial = own->serial,
                              .client = q->client->id,
                              .start = client_start(q->client, q->now),
                              .opened = q->now};
@@ -135,34 +186,40 @@ static enum pdm_status take_slot(struct request *q, const struct association *a,
 
 static uint32_t epoch_of(const struct agent *agent)
 {
-    return atomic_load_explicit(&agent->segment.policy->epoch, memory_order_relaxed);
+    return pdm_policy_epoch_of(&agent->segment.policy);
+}
+
+static enum pdm_status find_opening(struct request *q, const struct pdm_open_request *request,
+                                    struct opening *o)
+{
+    *o = (struct opening){.tuple = pdm_tuple_from_bytes(request->tuple)};
+    o->association = agent_association(q->agent, &o->tuple, &o->group);
+    if (o->association == NULL)
+        return PDM_STATUS_NOT_NAMED;
+    if (o->association->format != PDM_FORMAT_ENCRYPTED)
+        return PDM_STATUS_OK;
+    enum pdm_status status = key_opening(q, o);
+    if (status == PDM_STATUS_OK && (request->flags & PDM_OPEN_SEEN_NEWER) != 0)
+        status = follow_peer(q, o);
+    return status;
 }
 
 /* The lease comes last: what fails after it would burn Kri. */
-static enum pdm_status open_flow(struct request *q)
+static enum pdm_status open_under(struct request *q, const struct opening *o, bool wants_lease)
 {
     struct agent *agent = q->agent;
-    struct pdm_open_request o;
     struct pdm_message m;
-
-    pdm_get_open_request(q->body, &o);
-    if (!pdm_message_done(q->body) || (o.flags & ~PDM_OPEN_WANTS_LEASE) != 0)
-        return PDM_STATUS_BAD_REQUEST;
-    struct pdm_tuple tuple = pdm_tuple_from_bytes(o.tuple);
-    const struct association *a = association_of(agent, &tuple);
-    if (a == NULL)
-        return PDM_STATUS_NOT_NAMED;
-
     struct pdm_open_reply r = {.status = PDM_STATUS_OK,
                                .instance = agent->instance,
                                .epoch = epoch_of(agent),
-                               .association = a->number,
-                               .format = (uint8_t)a->format};
-    enum pdm_status status = take_slot(q, a, &tuple, &r);
+                               .association = o->association->number,
+                               .format = (uint8_t)o->association->format};
+    enum pdm_status status = take_slot(q, o, &r);
+
     if (status != PDM_STATUS_OK)
         return status;
-    if (a->format == PDM_FORMAT_ENCRYPTED)
-        status = open_encrypted(q, a, &tuple, (o.flags & PDM_OPEN_WANTS_LEASE) != 0, &r);
+    if (o->association->format == PDM_FORMAT_ENCRYPTED)
+        status = open_encrypted(q, o, wants_lease, &r);
     if (status == PDM_STATUS_OK) {
         request_begin(q, &m, PDM_OPEN);
         pdm_put_open_reply(&m.body, &r);
@@ -176,11 +233,50 @@ static enum pdm_status open_flow(struct request *q)
     return status;
 }
 
+static enum pdm_status open_flow(struct request *q)
+{
+    struct pdm_open_request request;
+    struct opening o;
+
+    pdm_get_open_request(q->body, &request);
+    if (!pdm_message_done(q->body) ||
+        (request.flags & ~(PDM_OPEN_WANTS_LEASE | PDM_OPEN_SEEN_NEWER)) != 0)
+        return PDM_STATUS_BAD_REQUEST;
+    enum pdm_status status = find_opening(q, &request, &o);
+    if (status == PDM_STATUS_OK)
+        status = open_under(q, &o, (request.flags & PDM_OPEN_WANTS_LEASE) != 0);
+    keying_wipe(&o.keying);
+    return status;
+}
+
 static uint32_t next_lease(uint32_t had)
 {
     if (had == 0)
         return 1;
     return had < PDM_LEASE_MAX / 2 ? 2 * had : PDM_LEASE_MAX;
+}
+
+/*
+ * A lease of another secret than the flow's would be used with the flow's, where the same Kri may
+ * have been granted. So the flow's is the one that its slot says, and must still be the one to
+ * send under: PDM_STATUS_STALE if not.
+ */
+static enum pdm_status may_renew(const struct request *q, const struct slot_info *info)
+{
+    const struct agent *agent = q->agent;
+    struct opening o = {.tuple = info->tuple};
+
+    o.association = agent_association(agent, &o.tuple, &o.group);
+    if (o.association == NULL || o.association->format != PDM_FORMAT_ENCRYPTED)
+        return PDM_STATUS_NOT_NAMED;
+    enum pdm_status status = key_opening(q, &o);
+    const struct keying_secret *own = &o.keying.of[o.keying.send];
+
+    if (status == PDM_STATUS_OK && (info->format != PDM_FORMAT_ENCRYPTED ||
+                                    info->ledger != own->ledger || info->serial != own->serial))
+        status = PDM_STATUS_STALE;
+    keying_wipe(&o.keying);
+    return status;
 }
 
 static enum pdm_status renew(struct request *q)
@@ -192,16 +288,18 @@ static enum pdm_status renew(struct request *q)
     pdm_get_renew_request(q->body, &n);
     if (!pdm_message_done(q->body))
         return PDM_STATUS_BAD_REQUEST;
-    if (n.instance != agent->instance)
-        return PDM_STATUS_STALE;
     struct pdm_tuple tuple = pdm_tuple_from_bytes(n.tuple);
-    const struct association *a = association_of(agent, &tuple);
-    if (a == NULL || a->format != PDM_FORMAT_ENCRYPTED)
-        return PDM_STATUS_NOT_NAMED;
+    const struct slot_record *record = slots_owned(&agent->slots, n.slot, n.owner);
+    if (n.instance != agent->instance || record == NULL ||
+        !pdm_tuple_equal(&record->info.tuple, &tuple))
+        return PDM_STATUS_STALE;
+    enum pdm_status status = may_renew(q, &record->info);
+    if (status != PDM_STATUS_OK)
+        return status;
 
     struct pdm_renew_reply r = {
         .status = PDM_STATUS_OK, .epoch = epoch_of(agent), .lease_count = next_lease(n.had)};
-    if (!lease(q, a, &tuple, r.lease_count, &r.lease_first))
+    if (!lease(q, record->info.ledger, &tuple, r.lease_count, &r.lease_first))
         return PDM_STATUS_NO_LEASE;
     request_begin(q, &m, PDM_RENEW);
     pdm_put_renew_reply(&m.body, &r);
@@ -234,11 +332,10 @@ static enum pdm_status close_flow(struct request *q)
     const struct slot_record *record = owned(q, c.slot, c.owner, &tuple);
     if (record == NULL)
         return PDM_STATUS_STALE;
-    const struct association *a = associations_get(&agent->associations, record->info.association);
-    /* A lease from before the associations changed may be one of another secret. */
-    if (c.instance == agent->instance && a != NULL && a->format == PDM_FORMAT_ENCRYPTED)
-        ledger_return(&agent->ledger, a->secret, &tuple, q->client->id.pid, c.unused_first,
-                      c.unused_count);
+    /* To the secret that the flow was opened under, whichever its association has by now. */
+    if (record->info.format == PDM_FORMAT_ENCRYPTED)
+        ledger_return(&agent->ledger, record->info.ledger, &tuple, q->client->id.pid,
+                      c.unused_first, c.unused_count);
     agent_end_flow(agent, c.slot);
     return PDM_STATUS_OK;
 }
@@ -278,6 +375,19 @@ static enum pdm_status suspect(struct request *q)
     return PDM_STATUS_OK;
 }
 
+/* A search that succeeds under the newer secret shows as well as an open flow that the peer has it.
+ */
+static void follow_found(struct request *q, const struct search_target *target, uint32_t serial)
+{
+    struct opening o = {.tuple = pdm_tuple_reverse(&target->tuple), .group = target->group};
+
+    o.association = associations_get(&q->agent->associations, target->association);
+    if (key_opening(q, &o) == PDM_STATUS_OK && o.keying.count > 1 &&
+        o.keying.of[1].serial == serial)
+        (void)follow_peer(q, &o);
+    keying_wipe(&o.keying);
+}
+
 static enum pdm_status search(struct request *q)
 {
     struct agent *agent = q->agent;
@@ -292,15 +402,19 @@ static enum pdm_status search(struct request *q)
         return PDM_STATUS_STALE;
     struct search_target target = {.tuple = pdm_tuple_from_bytes(s.tuple)};
     struct pdm_tuple own = pdm_tuple_reverse(&target.tuple);
-    const struct association *a = association_of(agent, &own);
+    struct search_kri highest = {s.highest, s.highest_serial}, found = {0};
+    const struct association *a = agent_association(agent, &own, &target.group);
     if (a == NULL || a->format != PDM_FORMAT_ENCRYPTED)
         return PDM_STATUS_NOT_NAMED;
     target.association = a->number;
     memcpy(target.option, s.option, sizeof target.option);
     enum pdm_status status =
-        search_ask(&agent->search, &target, s.has_highest ? &s.highest : NULL, q->now, &r.kri);
+        search_ask(&agent->search, &target, s.has_highest ? &highest : NULL, q->now, &found);
     if (status != PDM_STATUS_OK)
         return status;
+    r.kri = found.kri;
+    r.serial = found.serial;
+    follow_found(q, &target, found.serial);
     request_begin(q, &m, PDM_SEARCH);
     pdm_put_search_reply(&m.body, &r);
     request_end(q, &m);

@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "core/keys.h"
+#include "core/limits.h"
 #include "core/seal.h"
 #include "keyagent/clock.h"
 #include "keyagent/harden.h"
-#include "core/limits.h"
+#include "keyagent/keying.h"
 #include "keyagent/log.h"
 
 #define F_OCTET (PDM_AAD_LEN - 1) /* of an option: its lowest bit is f */
@@ -55,24 +56,24 @@ static struct search_found *found_place(const struct search *s, const struct pdm
     return &s->found[pdm_tuple_hash(tuple, s->seed) % AGENT_SEARCH_MEMORY];
 }
 
-static const struct search_found *found_get(const struct search *s, uint32_t secret,
+static const struct search_found *found_get(const struct search *s, uint32_t ledger,
                                             const struct pdm_tuple *tuple)
 {
     const struct search_found *found = found_place(s, tuple);
 
-    if (found->used && found->secret == secret && pdm_tuple_equal(&found->tuple, tuple))
+    if (found->used && found->ledger == ledger && pdm_tuple_equal(&found->tuple, tuple))
         return found;
     return NULL;
 }
 
-static void found_put(struct search *s, uint32_t secret, const struct pdm_tuple *tuple,
+static void found_put(struct search *s, uint32_t ledger, const struct pdm_tuple *tuple,
                       uint64_t kri)
 {
-    const struct search_found *before = found_get(s, secret, tuple);
+    const struct search_found *before = found_get(s, ledger, tuple);
 
     if (before == NULL || before->kri < kri)
         *found_place(s, tuple) =
-            (struct search_found){.used = true, .secret = secret, .tuple = *tuple, .kri = kri};
+            (struct search_found){.used = true, .ledger = ledger, .tuple = *tuple, .kri = kri};
 }
 
 /* Keyed, and over the very octets: nobody can make a good option look like one that failed. */
@@ -109,24 +110,23 @@ static void failure_put(struct search *s, const struct search_target *target,
 
 /* Trials. */
 
-static bool opens(const struct search *s, const struct association *a,
+static bool opens(const struct search *s, const struct keying_secret *k,
                   const struct search_target *target, uint64_t kri)
 {
     struct pdm_key key;
     struct pdm_fields fields;
     bool good = kri % 2 == (target->option[F_OCTET] & 1U) &&
-                pdm_kri_key(&a->suite, *s->secret, kri, &key) &&
-                pdm_open(&a->suite, &key, target->option, &fields);
+                pdm_kri_key(&k->suite, *s->secret, kri, &key) &&
+                pdm_open(&k->suite, &key, target->option, &fields);
 
     sodium_memzero(&key, sizeof key);
     return good;
 }
 
-static bool begin_trials(struct search *s, const struct association *a,
+static bool begin_trials(struct search *s, const struct keying_secret *k,
                          const struct search_target *target)
 {
-    return pdm_flow_secret(&a->suite, associations_shared(s->associations, a), &target->tuple,
-                           *s->secret);
+    return pdm_flow_secret(&k->suite, k->shared, &target->tuple, *s->secret);
 }
 
 static void end_trials(struct search *s)
@@ -134,27 +134,44 @@ static void end_trials(struct search *s)
     sodium_memzero(s->secret, sizeof *s->secret);
 }
 
-static const uint8_t *id_of(const struct search *s, const struct association *a)
+static enum pdm_status keying_for(const struct search *s, const struct search_target *target,
+                                  int64_t now, struct keying *k)
 {
-    return s->ledger->secret[a->secret].id;
+    const struct association *a = associations_get(s->associations, target->association);
+    const struct pdm_tuple *tuple = &target->tuple;
+
+    if (a != NULL)
+        return keying_of(s->associations, a, tuple->daddr, tuple->saddr, target->group, now, k);
+    *k = (struct keying){0};
+    return PDM_STATUS_NOT_NAMED;
 }
 
-/* KRI opens TARGET: is it a good one? */
-static enum pdm_status judge(struct search *s, const struct association *a,
+static const char *name_of(const struct search *s, const struct search_target *target)
+{
+    return associations_get(s->associations, target->association)->name;
+}
+
+static struct peer *peer_of(const struct search *s, const struct keying_secret *k,
+                            const struct search_target *target)
+{
+    return peers_find(s->peers, s->ledger->secret[k->ledger].id, target->tuple.saddr);
+}
+
+/* KRI under K opens TARGET: is it a good one? */
+static enum pdm_status judge(struct search *s, const struct keying_secret *k,
                              const struct search_target *target, uint64_t kri, int64_t now)
 {
-    const uint8_t *peer_addr = target->tuple.saddr;
-    const struct peer *peer = peers_find(s->peers, id_of(s, a), peer_addr);
+    const struct peer *peer = peer_of(s, k, target);
     uint32_t generation = (uint32_t)(kri >> 32);
 
     if (peer != NULL && peer_is_past(peer, generation)) {
-        log_warning("association %s: an option of generation %u, long past, was replayed", a->name,
-                    generation);
+        log_warning("association %s: an option of generation %u, long past, was replayed",
+                    name_of(s, target), generation);
         failure_put(s, target, PDM_STATUS_REPLAY, now);
         return PDM_STATUS_REPLAY;
     }
-    peers_saw(s->peers, id_of(s, a), peer_addr, generation);
-    found_put(s, a->secret, &target->tuple, kri);
+    peers_saw(s->peers, s->ledger->secret[k->ledger].id, target->tuple.saddr, generation);
+    found_put(s, k->ledger, &target->tuple, kri);
     s->count_found++;
     return PDM_STATUS_OK;
 }
@@ -165,7 +182,7 @@ static uint64_t with_f(const struct search_target *target, uint64_t counter)
     return counter + (counter % 2 != (target->option[F_OCTET] & 1U));
 }
 
-static bool try_generation(const struct search *s, const struct association *a,
+static bool try_generation(const struct search *s, const struct keying_secret *k,
                            const struct search_target *target, const struct search_span *span,
                            uint64_t *kri)
 {
@@ -173,7 +190,7 @@ static bool try_generation(const struct search *s, const struct association *a,
 
     for (uint64_t c = with_f(target, span->counter); c < end && c <= UINT32_MAX; c += 2) {
         *kri = (uint64_t)span->first << 32 | c;
-        if (opens(s, a, target, *kri))
+        if (opens(s, k, target, *kri))
             return true;
     }
     return false;
@@ -184,7 +201,8 @@ static bool try_generation(const struct search *s, const struct association *a,
 static struct search_span span_in(uint32_t generation, const uint64_t *highest,
                                   const struct search_found *found)
 {
-    struct search_span span = {generation, 1, 0, PDM_SEARCH_COUNTERS};
+    struct search_span span = {
+        .first = generation, .generations = 1, .counters = PDM_SEARCH_COUNTERS};
 
     if (highest != NULL && *highest >> 32 == generation && (uint32_t)*highest != UINT32_MAX) {
         span.counter = (uint32_t)*highest + 1;
@@ -197,11 +215,11 @@ static struct search_span span_in(uint32_t generation, const uint64_t *highest,
     return span;
 }
 
-static bool try_at_once(const struct search *s, const struct association *a,
+static bool try_at_once(const struct search *s, const struct keying_secret *k,
                         const struct search_target *target, const struct peer *peer,
                         const uint64_t *highest, uint64_t *kri)
 {
-    const struct search_found *found = found_get(s, a->secret, &target->tuple);
+    const struct search_found *found = found_get(s, k->ledger, &target->tuple);
     uint32_t generation[PDM_SEARCH_GENERATIONS] = {0, 1, 2, 3}; /* of a peer never heard of */
     uint32_t count = PDM_SEARCH_GENERATIONS;
 
@@ -209,13 +227,13 @@ static bool try_at_once(const struct search *s, const struct association *a,
         count = peer_latest(peer, generation);
     if (found != NULL) {
         *kri = found->kri;
-        if (opens(s, a, target, *kri))
+        if (opens(s, k, target, *kri))
             return true;
     }
     for (uint32_t i = 0; i < count; i++) {
         struct search_span span = span_in(generation[i], highest, found);
 
-        if (try_generation(s, a, target, &span, kri))
+        if (try_generation(s, k, target, &span, kri))
             return true;
     }
     return false;
@@ -223,29 +241,30 @@ static bool try_at_once(const struct search *s, const struct association *a,
 
 /* The part that goes on in slices. */
 
-static void add_span(struct search_job *job, uint64_t first, uint64_t end, uint32_t counter,
-                     uint32_t counters)
+static void add_span(struct search_job *job, uint32_t serial, uint64_t first, uint64_t end,
+                     uint32_t counter, uint32_t counters)
 {
     if (end > UINT64_C(1) << 32)
         end = UINT64_C(1) << 32;
     if (first < end)
-        job->span[job->spans++] =
-            (struct search_span){(uint32_t)first, (uint32_t)(end - first), counter, counters};
+        job->span[job->spans++] = (struct search_span){serial, (uint32_t)first,
+                                                       (uint32_t)(end - first), counter, counters};
 }
 
-static void plan(struct search_job *job, const struct peer *peer)
+static void plan(struct search_job *job, uint32_t serial, const struct peer *peer)
 {
     if (peer->seen_count == 0) {
-        add_span(job, 0, PDM_SEARCH_FIRST, 0, 2);
-        add_span(job, 0, AGENT_SEARCH_FIRST_FULL, 2, PDM_SEARCH_COUNTERS - 2);
+        add_span(job, serial, 0, PDM_SEARCH_FIRST, 0, 2);
+        add_span(job, serial, 0, AGENT_SEARCH_FIRST_FULL, 2, PDM_SEARCH_COUNTERS - 2);
         return;
     }
     uint64_t highest = peer->highest;
     uint64_t below = highest > AGENT_SEARCH_PAST ? highest - AGENT_SEARCH_PAST : 0;
+    uint64_t ahead = highest + 1 + PDM_SEARCH_AHEAD;
 
-    add_span(job, highest + 1, highest + 1 + PDM_SEARCH_AHEAD, 0, PDM_SEARCH_COUNTERS);
-    add_span(job, below, highest, 0, PDM_SEARCH_COUNTERS);
-    add_span(job, highest + 1 + PDM_SEARCH_AHEAD, PDM_SEARCH_FIRST, 0, 2);
+    add_span(job, serial, highest + 1, ahead, 0, PDM_SEARCH_COUNTERS);
+    add_span(job, serial, below, highest, 0, PDM_SEARCH_COUNTERS);
+    add_span(job, serial, ahead, PDM_SEARCH_FIRST, 0, 2);
 }
 
 static struct search_job *job_of(struct search *s, const struct search_target *target)
@@ -260,17 +279,16 @@ static struct search_job *job_of(struct search *s, const struct search_target *t
     return NULL;
 }
 
-static enum pdm_status enqueue(struct search *s, const struct search_target *target,
-                               const struct peer *peer)
+/* JOB says what is to be done. */
+static enum pdm_status enqueue(struct search *s, const struct search_job *job)
 {
-    struct search_job *job = s->job;
+    struct search_job *place = s->job;
 
     if (s->jobs == AGENT_SEARCH_JOBS)
         return PDM_STATUS_QUOTA;
-    while (job->used)
-        job++;
-    *job = (struct search_job){.used = true, .target = *target};
-    plan(job, peer);
+    while (place->used)
+        place++;
+    *place = *job;
     s->jobs++;
     return PDM_STATUS_LATER;
 }
@@ -300,34 +318,79 @@ static struct peer view_of(const struct peer *peer, const uint64_t *highest)
     return view;
 }
 
-enum pdm_status search_ask(struct search *s, const struct search_target *target,
-                           const uint64_t *highest, int64_t now, uint64_t *kri)
+/* By any of its secrets: a new one does not make a stranger of a peer. */
+static bool pay(struct search *s, const struct keying *k, const struct search_target *target,
+                bool known, int64_t now)
 {
-    const struct association *a = associations_get(s->associations, target->association);
-    struct peer *peer = peers_find(s->peers, id_of(s, a), target->tuple.saddr);
-    bool known = highest != NULL || found_get(s, a->secret, &target->tuple) != NULL;
-    enum pdm_status failed = failure_get(s, target, now);
+    struct peer *peer = NULL;
 
-    s->count++;
-    if (failed != PDM_STATUS_OK)
-        return failed;
-    if (!within_budget(s, peer, known, now))
-        return PDM_STATUS_QUOTA;
-    if (!begin_trials(s, a, target))
-        return PDM_STATUS_NOT_FOUND;
-    struct peer view = view_of(peer, highest);
-    bool found = try_at_once(s, a, target, &view, highest, kri);
-    end_trials(s);
-    if (found)
-        return judge(s, a, target, *kri, now);
-    return job_of(s, target) != NULL ? PDM_STATUS_LATER : enqueue(s, target, &view);
+    for (unsigned i = 0; i < k->count; i++) {
+        if (peer == NULL)
+            peer = peer_of(s, &k->of[i], target);
+        known = known || found_get(s, k->of[i].ledger, &target->tuple) != NULL;
+    }
+    return within_budget(s, peer, known, now);
 }
 
-/* Moves JOB to its next Kri; false if that was the last. */
+/* What can be done at once with one secret; for the rest, JOB. */
+static enum pdm_status ask_of(struct search *s, const struct keying_secret *k,
+                              const struct search_target *target, const struct search_kri *highest,
+                              int64_t now, struct search_kri *found, struct search_job *job)
+{
+    const uint64_t *seen = highest != NULL && highest->serial == k->serial ? &highest->kri : NULL;
+    struct peer view = view_of(peer_of(s, k, target), seen);
+
+    if (!begin_trials(s, k, target))
+        return PDM_STATUS_LATER; /* the others may do */
+    bool opened = try_at_once(s, k, target, &view, seen, &found->kri);
+    end_trials(s);
+    found->serial = k->serial;
+    if (opened)
+        return judge(s, k, target, found->kri, now);
+    plan(job, k->serial, &view);
+    return PDM_STATUS_LATER;
+}
+
+static enum pdm_status ask_of_each(struct search *s, const struct keying *k,
+                                   const struct search_target *target,
+                                   const struct search_kri *highest, int64_t now,
+                                   struct search_kri *found)
+{
+    struct search_job job = {.used = true, .target = *target};
+    enum pdm_status status = PDM_STATUS_LATER;
+
+    for (unsigned i = 0; i < k->count && status == PDM_STATUS_LATER; i++) {
+        if (!pay(s, k, target, highest != NULL, now))
+            return PDM_STATUS_QUOTA;
+        status = ask_of(s, &k->of[(k->send + i) % k->count], target, highest, now, found, &job);
+    }
+    if (status != PDM_STATUS_LATER || job_of(s, target) != NULL)
+        return status;
+    return job.spans > 0 ? enqueue(s, &job) : PDM_STATUS_NOT_FOUND;
+}
+
+enum pdm_status search_ask(struct search *s, const struct search_target *target,
+                           const struct search_kri *highest, int64_t now, struct search_kri *found)
+{
+    enum pdm_status status = failure_get(s, target, now);
+    struct keying k;
+
+    s->count++;
+    if (status != PDM_STATUS_OK)
+        return status;
+    status = keying_for(s, target, now, &k);
+    if (status == PDM_STATUS_OK)
+        status = ask_of_each(s, &k, target, highest, now, found);
+    keying_wipe(&k);
+    return status;
+}
+
+/* Moves JOB to its next Kri in the span that it is at; false if that was the last there. */
 static bool job_next(struct search_job *job, uint64_t *kri)
 {
-    while (job->at_span < job->spans) {
-        const struct search_span *span = &job->span[job->at_span];
+    const struct search_span *span = &job->span[job->at_span];
+
+    while (job->generation < span->generations) {
         uint64_t counter = with_f(&job->target, (uint64_t)span->counter + job->counter);
 
         if (counter < (uint64_t)span->counter + span->counters) {
@@ -336,11 +399,10 @@ static bool job_next(struct search_job *job, uint64_t *kri)
             return true;
         }
         job->counter = 0;
-        if (++job->generation == span->generations) {
-            job->generation = 0;
-            job->at_span++;
-        }
+        job->generation++;
     }
+    job->generation = 0;
+    job->at_span++;
     return false;
 }
 
@@ -350,27 +412,50 @@ static void job_end(struct search *s, struct search_job *job)
     s->jobs--;
 }
 
-static void job_slice(struct search *s, struct search_job *job, const struct association *a,
-                      int64_t now)
+/* One span, whose secret is K, for as long as a slice lasts. False: no more, for now or at all. */
+static bool job_span(struct search *s, struct search_job *job, const struct keying_secret *k,
+                     int64_t now)
 {
     uint64_t kri;
 
     for (uint32_t n = 1; job_next(job, &kri); n++) {
-        if (opens(s, a, &job->target, kri)) {
-            judge(s, a, &job->target, kri, now);
+        if (opens(s, k, &job->target, kri)) {
+            judge(s, k, &job->target, kri, now);
             job_end(s, job);
-            return;
+            return false;
         }
         if (n % CLOCK_EVERY == 0 && clock_now() - now > AGENT_SEARCH_SLICE_NS)
-            return;
+            return false;
     }
-    log_info("association %s: no key opens an option that looks encrypted", a->name);
+    return true;
+}
+
+/* Secrets may have come and gone since the search began: one that is gone opens nothing. */
+static void job_slice(struct search *s, struct search_job *job, const struct keying *k, int64_t now)
+{
+    bool more = true;
+
+    while (more && job->at_span < job->spans) {
+        const struct keying_secret *secret = keying_find(k, job->span[job->at_span].serial);
+
+        if (secret != NULL && begin_trials(s, secret, &job->target))
+            more = job_span(s, job, secret, now);
+        else
+            job->at_span++;
+        end_trials(s);
+    }
+    if (!more)
+        return;
+    log_info("association %s: no key opens an option that looks encrypted",
+             name_of(s, &job->target));
     failure_put(s, &job->target, PDM_STATUS_NOT_FOUND, now);
     job_end(s, job);
 }
 
 bool search_run(struct search *s, int64_t now)
 {
+    struct keying k;
+
     if (s->jobs == 0)
         return false;
     do
@@ -378,12 +463,10 @@ bool search_run(struct search *s, int64_t now)
     while (!s->job[s->turn].used);
 
     struct search_job *job = &s->job[s->turn];
-    const struct association *a = associations_get(s->associations, job->target.association);
-    if (a == NULL || !begin_trials(s, a, &job->target)) {
+    if (keying_for(s, &job->target, now, &k) == PDM_STATUS_OK)
+        job_slice(s, job, &k, now);
+    else
         job_end(s, job);
-    } else {
-        job_slice(s, job, a, now);
-        end_trials(s);
-    }
+    keying_wipe(&k);
     return s->jobs > 0;
 }

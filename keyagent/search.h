@@ -9,6 +9,9 @@
  * up to 65535, first counter alone. For a peer that is not: generations 0 to 65535, first counter
  * alone; then the further counters of generations 0 to 4095. The first counter is the lowest with
  * the option's f: 0 or 1.
+ *
+ * All of that for each of the secrets that the two addresses have in common, the one to send under
+ * first, whose generations have nothing to do with each other.
  */
 #ifndef PDM_KEYAGENT_SEARCH_H
 #define PDM_KEYAGENT_SEARCH_H
@@ -18,12 +21,13 @@
 
 #include "core/message.h"
 #include "core/tuple.h"
-#include "keyagent/association.h"
 #include "core/limits.h"
+#include "keyagent/association.h"
 #include "keyagent/peers.h"
 
-/* Generations FIRST and up, counters COUNTER and up in each. */
+/* Generations FIRST and up of the secret with SERIAL, counters COUNTER and up in each. */
 struct search_span {
+    uint32_t serial;
     uint32_t first;
     uint32_t generations;
     uint32_t counter;
@@ -34,12 +38,19 @@ struct search_target {
     struct pdm_tuple tuple; /* as the peer sends */
     uint8_t option[PDM_OPTION_MAX];
     uint32_t association; /* its number */
+    uint16_t group;       /* of its list, that the peer is in */
+};
+
+/* A Kri of the secret with SERIAL. */
+struct search_kri {
+    uint64_t kri;
+    uint32_t serial;
 };
 
 struct search_job {
     bool used;
     struct search_target target;
-    struct search_span span[AGENT_SEARCH_SPANS];
+    struct search_span span[AGENT_SEARCH_SPANS * PDM_PEER_SECRETS];
     uint32_t spans;
     uint32_t at_span;
     uint32_t generation; /* how far it got in that span */
@@ -48,7 +59,7 @@ struct search_job {
 
 struct search_found {
     bool used;
-    uint32_t secret;
+    uint32_t ledger; /* number of the secret's, or of its scope's */
     struct pdm_tuple tuple;
     uint64_t kri; /* the highest found */
 };
@@ -85,10 +96,10 @@ void search_reset(struct search *s);
 
 /*
  * Searches for the Kri of TARGET; HIGHEST: the highest that the asking end has seen, or NULL.
- * PDM_STATUS_LATER: it goes on, in search_run().
+ * PDM_STATUS_LATER: it goes on, in search_run(), or a secret is on its way.
  */
 enum pdm_status search_ask(struct search *s, const struct search_target *target,
-                           const uint64_t *highest, int64_t now, uint64_t *kri);
+                           const struct search_kri *highest, int64_t now, struct search_kri *found);
 /* One slice of the searches that go on. False if there are no more. */
 bool search_run(struct search *s, int64_t now);
 

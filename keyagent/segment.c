@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -29,6 +30,9 @@ static void *make(const char *name, size_t size, int seals, int *fd)
     log_error("cannot make the shared memory %s of %zu octets: %s", name, size, strerror(errno));
     if (memory != MAP_FAILED)
         munmap(memory, size);
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
     return NULL;
 }
 
@@ -41,13 +45,25 @@ static void set_up(struct pdm_segment *metrics, uint32_t slots)
         atomic_store_explicit(&metrics->global_pointer[i].next, 1, memory_order_relaxed);
 }
 
+/* A policy of 2^BITS buckets in memory of its own; NULL after telling why. */
+static void *make_policy(unsigned bits, int *fd)
+{
+    return make("pdmv2-policy", pdm_policy_size(bits), SEALS_ALL | F_SEAL_FUTURE_WRITE, fd);
+}
+
 bool segment_init(struct segment *s, uint32_t slots)
 {
+    uint64_t seed;
+
     *s = (struct segment){.policy_fd = -1, .metrics_fd = -1, .slots = slots};
-    s->policy =
-        make("pdmv2-policy", sizeof *s->policy, SEALS_ALL | F_SEAL_FUTURE_WRITE, &s->policy_fd);
+    void *policy = make_policy(PDM_POLICY_BITS_MIN, &s->policy_fd);
+
+    if (policy != NULL) {
+        randombytes_buf(&seed, sizeof seed);
+        pdm_policy_init(&s->policy, policy, PDM_POLICY_BITS_MIN, seed);
+    }
     s->metrics = make("pdmv2-metrics", pdm_segment_size(slots), SEALS_ALL, &s->metrics_fd);
-    if (s->policy == NULL || s->metrics == NULL) {
+    if (policy == NULL || s->metrics == NULL) {
         segment_free(s);
         return false;
     }
@@ -55,15 +71,58 @@ bool segment_init(struct segment *s, uint32_t slots)
     return true;
 }
 
-void segment_free(struct segment *s)
+static void free_policy(struct segment *s)
 {
-    if (s->policy != NULL)
-        munmap(s->policy, sizeof *s->policy);
-    if (s->metrics != NULL)
-        munmap(s->metrics, pdm_segment_size(s->slots));
+    if (s->policy.head != NULL)
+        munmap(s->policy.head, pdm_policy_size(s->policy.bits));
     if (s->policy_fd >= 0)
         close(s->policy_fd);
+}
+
+void segment_free(struct segment *s)
+{
+    free_policy(s);
+    if (s->metrics != NULL)
+        munmap(s->metrics, pdm_segment_size(s->slots));
     if (s->metrics_fd >= 0)
         close(s->metrics_fd);
     *s = (struct segment){.policy_fd = -1, .metrics_fd = -1};
+}
+
+bool segment_reserve(struct segment *s, size_t entries)
+{
+    unsigned bits = pdm_policy_bits(entries);
+    struct pdm_policy grown;
+    int fd;
+
+    if (entries <= pdm_policy_capacity(&s->policy))
+        return true;
+    if (bits == 0) {
+        log_error("more than %d prefixes take part", PDM_POLICY_ENTRIES_LIMIT);
+        return false;
+    }
+    void *memory = make_policy(bits, &fd);
+
+    if (memory == NULL)
+        return false;
+    pdm_policy_grow(&grown, memory, bits, &s->policy);
+    pdm_policy_retire(&s->policy);
+    free_policy(s);
+    s->policy = grown;
+    s->policy_fd = fd;
+    return true;
+}
+
+bool segment_add(struct segment *s, const struct pdm_policy_entry *entry)
+{
+    size_t capacity = pdm_policy_capacity(&s->policy);
+
+    if (pdm_policy_add(&s->policy, entry))
+        return true;
+    if (pdm_policy_used(&s->policy) == capacity && !segment_reserve(s, capacity + 1))
+        return false;
+    if (pdm_policy_add(&s->policy, entry))
+        return true;
+    log_error("more than %d local prefixes take part", PDM_POLICY_LOCALS_MAX);
+    return false;
 }

@@ -18,6 +18,7 @@
 #include "core/limits.h"
 #include "keyagent/log.h"
 #include "keyagent/probe.h"
+#include "keyagent/registry.h"
 #include "keyagent/requests.h"
 #include "keyagent/watch.h"
 
@@ -56,6 +57,7 @@ struct server {
     struct reply *reply; /* locked memory */
     struct watch watch;
     struct probe probe;
+    struct registry registry;
     int stamping; /* see open_stamping() */
 };
 
@@ -241,6 +243,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    registry_tick(&s->registry, clock_now());
     agent_tick(s->agent);
     probe_goes_on(s);
     if (watch_boot_changed(&s->watch)) {
@@ -295,17 +298,17 @@ static void on_echo(evutil_socket_t fd, short what, void *arg)
 /* What keeps options from flowing although the configuration asks for them. */
 static void complain(const struct server *s)
 {
-    const struct associations *set = &s->agent->associations;
+    const struct config *config = &s->agent->config;
     size_t probed = 0;
 
-    for (size_t i = 0; i < set->count; i++)
-        probed += set->item[i].path == CONFIG_PATH_PROBE;
+    for (size_t i = 0; i < config->associations; i++)
+        probed += config->association[i].path == CONFIG_PATH_PROBE;
     if (probed > 0 && s->probe.fd < 0)
         log_warning(
             "paths cannot be probed without CAP_NET_RAW, so no options are attached: setcap "
             "cap_net_raw+ep the agent, or set path = trust where the network is known to "
             "carry them");
-    if (set->count > 0)
+    if (config->associations > 0)
         host_complain();
 }
 
@@ -318,15 +321,19 @@ static void tell(void *arg, const char *line)
 static void on_hangup(evutil_socket_t number, short what, void *arg)
 {
     struct server *s = arg;
+    struct registry_plan plan = {0};
     struct config config;
 
     (void)number;
     (void)what;
-    if (config_load(s->config_path, &config, tell, NULL) && agent_reload(s->agent, &config)) {
-        log_info("%s: reloaded, %zu associations", s->config_path, s->agent->associations.count);
+    if (config_load(s->config_path, &config, tell, NULL) && registry_plan(&plan, &config) &&
+        agent_reload(s->agent, &config)) {
+        registry_set(&s->registry, &s->agent->config, &plan);
+        log_info("%s: reloaded, %zu associations", s->config_path, s->agent->config.associations);
         complain(s);
         return;
     }
+    registry_plan_free(&plan);
     config_free(&config);
     log_error("%s: the configuration of before stays in force", s->config_path);
 }
@@ -394,7 +401,7 @@ static bool add_events(struct server *s)
              event_add(s->event[EVENT_UEVENT], NULL) == 0));
 }
 
-static bool set_up(struct server *s)
+static bool set_up(struct server *s, struct registry_plan *plan)
 {
     bool good = true;
 
@@ -412,7 +419,8 @@ static bool set_up(struct server *s)
         good = s->connection[i].event != NULL;
     }
     if (good && add_events(s))
-        return true;
+        return registry_init(&s->registry, s->base, s->agent) &&
+               registry_set(&s->registry, &s->agent->config, plan);
     log_error("the event loop cannot be set up");
     return false;
 }
@@ -428,8 +436,12 @@ static void tear_down(struct server *s)
     for (int i = 0; i < EVENTS; i++)
         if (s->event[i] != NULL)
             event_free(s->event[i]);
-    if (s->base != NULL)
+    registry_free(&s->registry);
+    if (s->base != NULL) {
+        /* What was broken off, such as a question to DNS, ends in a turn of the loop. */
+        event_base_loop(s->base, EVLOOP_NONBLOCK);
         event_base_free(s->base);
+    }
     if (s->reply != NULL)
         sodium_free(s->reply);
     watch_free(&s->watch);
@@ -438,13 +450,14 @@ static void tear_down(struct server *s)
         close(s->stamping);
 }
 
-bool server_run(struct agent *agent, const struct listener *listener, const char *config_path)
+bool server_run(struct agent *agent, struct registry_plan *plan, const struct listener *listener,
+                const char *config_path)
 {
     struct server s = {.agent = agent, .listener = listener, .config_path = config_path};
-    bool good = set_up(&s);
+    bool good = set_up(&s, plan);
 
     if (good) {
-        log_info("serving %zu associations", agent->associations.count);
+        log_info("serving %zu associations", agent->config.associations);
         complain(&s);
         good = event_base_dispatch(s.base) == 0;
         log_info(good ? "ends" : "the event loop failed");

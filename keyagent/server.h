@@ -9,11 +9,13 @@
 
 #include "keyagent/agent.h"
 #include "keyagent/listener.h"
+#include "keyagent/registry.h"
 
 /*
- * Serves until SIGTERM or SIGINT. SIGHUP reads CONFIG_PATH again. False after telling what
- * failed.
+ * Serves until SIGTERM or SIGINT. PLAN, which is used up, is of AGENT's configuration. SIGHUP reads
+ * CONFIG_PATH again. False after telling what failed.
  */
-bool server_run(struct agent *agent, const struct listener *listener, const char *config_path);
+bool server_run(struct agent *agent, struct registry_plan *plan, const struct listener *listener,
+                const char *config_path);
 
 #endif

@@ -42,6 +42,7 @@ static void clear(struct pdm_slot *slot, int64_t now, uint64_t owner)
     atomic_store_explicit(&slot->own_kri, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->peer_kri, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->path, PDM_PATH_UNKNOWN, memory_order_relaxed);
+    atomic_store_explicit(&slot->ask, 0, memory_order_relaxed);
     clear_delay(&slot->network);
     clear_delay(&slot->server);
     clear_delay(&slot->total);
@@ -76,6 +77,11 @@ void slots_set_verdict(struct slots *s, uint32_t slot, enum pdm_path verdict)
 {
     s->record[slot].verdict = verdict;
     atomic_store_explicit(&s->shared[slot].path, verdict, memory_order_relaxed);
+}
+
+void slots_ask_again(struct slots *s, uint32_t slot)
+{
+    atomic_store_explicit(&s->shared[slot].ask, 1, memory_order_relaxed);
 }
 
 const struct slot_record *slots_owned(const struct slots *s, uint32_t slot, uint64_t owner)

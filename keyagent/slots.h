@@ -20,6 +20,10 @@ struct slot_info {
     uint32_t association; /* its number */
     uint32_t path;        /* its number, or PATHS_NONE */
     uint8_t format;
+    uint16_t group; /* of the peer's list that the peer is in */
+    /* Encrypted: what this opening's leases are of, all of them. Another secret, another slot. */
+    uint32_t ledger; /* its number there */
+    uint32_t serial; /* which of the two addresses' */
     struct client_id client;
     uint64_t start; /* of the process; 0: not known */
     int64_t opened;
@@ -50,6 +54,8 @@ uint32_t slots_take(struct slots *s, const struct slot_info *info, uint64_t owne
 void slots_release(struct slots *s, uint32_t slot);
 /* Writes VERDICT into SLOT, in use, for its shim to read. */
 void slots_set_verdict(struct slots *s, uint32_t slot, enum pdm_path verdict);
+/* Tells the flow of SLOT, in use, to ask again. */
+void slots_ask_again(struct slots *s, uint32_t slot);
 /* The record of SLOT, or NULL if that is no slot that OWNER marks. */
 const struct slot_record *slots_owned(const struct slots *s, uint32_t slot, uint64_t owner);
 /*

@@ -55,13 +55,26 @@ static bool start_flow(struct pdm_flow_entry *e, uint8_t format, struct pdm_slot
     return true;
 }
 
+/* What the peer may send under. */
+static bool use_secrets(struct pdm_receiver *r, const struct pdm_suite *suite,
+                        const struct pdm_open_reply *reply)
+{
+    const struct pdm_peer_secret secret[PDM_PEER_SECRETS] = {
+        {.serial = reply->peer_serial, .guess = reply->peer_guess, .flow = reply->peer_secret},
+        {.serial = reply->other_serial,
+         .newer = reply->other == PDM_OTHER_NEWER,
+         .guess = reply->other_guess,
+         .flow = reply->other_secret}};
+
+    return pdm_receiver_use(r, suite, secret, reply->other == PDM_OTHER_NONE ? 1 : 2);
+}
+
 static bool start_encrypted(struct pdm_flow_entry *e, uint64_t guard,
                             const struct pdm_open_reply *reply)
 {
     struct pdm_suite suite = {reply->kem, reply->kdf, reply->aead};
 
-    if (!pdm_suite_usable(&suite) ||
-        !pdm_receiver_init(&e->flow.receiver, &suite, reply->peer_secret, reply->peer_guess))
+    if (!pdm_suite_usable(&suite) || !use_secrets(&e->flow.receiver, &suite, reply))
         return false;
     /* Without a lease it still reads. */
     if (reply->lease_count != 0)
@@ -72,73 +85,14 @@ static bool start_encrypted(struct pdm_flow_entry *e, uint64_t guard,
     return true;
 }
 
-static bool apply_open(struct pdm_flow_entry *e, uint64_t guard, const struct pdm_open_reply *reply)
+/* Whether it is the same flow, with other secrets. */
+static bool moves(const struct pdm_flow_entry *e, const struct pdm_open_reply *reply)
 {
-    struct pdm_slot *slot = pdm_mapping_slot(reply->slot);
-
-    if (slot == NULL || reply->format >= PDM_FORMATS || !start_flow(e, reply->format, slot))
-        return false;
-    if (reply->format == PDM_FORMAT_ENCRYPTED && !start_encrypted(e, guard, reply))
-        return false;
-    e->instance = reply->instance;
-    e->slot = reply->slot;
-    e->owner = reply->owner;
-    e->state = PDM_FLOW_OPEN;
-    return true;
+    return e->moving && reply->instance == e->instance && e->flow.format == PDM_FORMAT_ENCRYPTED &&
+           reply->format == PDM_FORMAT_ENCRYPTED;
 }
 
-/* What the agent answered. True if the flow is open. */
-static bool take_answer(struct pdm_flow_entry *e, uint64_t guard,
-                        const struct pdm_open_reply *reply, int64_t now)
-{
-    e->denied = reply->status == PDM_STATUS_QUOTA || reply->status == PDM_STATUS_NO_LEASE;
-    if (reply->status == PDM_STATUS_NOT_NAMED)
-        e->state = PDM_FLOW_REFUSED;
-    if (reply->status != PDM_STATUS_OK)
-        return false;
-    if (reply->instance != pdm_mapping_instance())
-        pdm_mapping_refresh(now);
-    return reply->instance == pdm_mapping_instance() && apply_open(e, guard, reply);
-}
-
-static bool open_with_agent(struct pdm_flow_entry *e, int64_t now)
-{
-    struct pdm_exchange x;
-    struct pdm_open_request request = {.flags = PDM_OPEN_WANTS_LEASE};
-    struct pdm_open_reply reply;
-    uint64_t guard = pdm_guard_value();
-    bool ok = false;
-
-    if (guard == 0 || !pdm_effort_may_ask(now))
-        return false;
-    pdm_tuple_bytes(&e->tuple, request.tuple);
-    pdm_exchange_begin(&x, PDM_OPEN);
-    pdm_put_open_request(&x.message.body, &request);
-    if (pdm_exchange_make(&x, now, true)) {
-        pdm_get_open_reply(&x.reply, &reply);
-        ok = pdm_message_done(&x.reply) && take_answer(e, guard, &reply, now);
-        sodium_memzero(&reply, sizeof reply);
-    }
-    pdm_exchange_end(&x);
-    return ok;
-}
-
-/* Without an agent the flow's place in the table is its slot. */
-static bool open_alone(struct pdm_flow_entry *e)
-{
-    struct pdm_slot *slot = pdm_mapping_slot(pdm_flow_index(e));
-
-    if (slot == NULL || !start_flow(e, pdm_mapping_own_format(), slot))
-        return false;
-    memset(slot, 0, sizeof *slot);
-    /* Whoever asks for no agent says that the path is to be trusted. */
-    atomic_store_explicit(&slot->path, PDM_PATH_CARRIES, memory_order_relaxed);
-    e->slot = pdm_flow_index(e);
-    e->state = PDM_FLOW_OPEN;
-    return true;
-}
-
-/* Of an older policy: its lease ends here, used or not. */
+/* Its lease ends here, used or not. */
 static void leave_open(struct pdm_flow_entry *e)
 {
     pdm_agent_close(e);
@@ -146,28 +100,155 @@ static void leave_open(struct pdm_flow_entry *e)
     e->state = PDM_FLOW_ASKING;
 }
 
+/* The figures first: once the old slot is left, the agent clears it. */
+static void move_flow(struct pdm_flow_entry *e, struct pdm_slot *slot)
+{
+    if (pdm_flow_has_slot(e))
+        pdm_flow_carry(&e->flow, slot);
+    leave_open(e);
+    e->flow.slot = slot;
+    e->flow.format = PDM_FORMAT_ENCRYPTED; /* a child forked meanwhile found it wiped */
+}
+
+/* Afterwards the flow is open, if nothing fails. */
+static void apply_open(struct pdm_flow_entry *e, uint64_t guard, const struct pdm_open_reply *reply)
+{
+    struct pdm_slot *slot = pdm_mapping_slot(reply->slot);
+
+    if (slot == NULL || reply->format >= PDM_FORMATS || reply->other >= PDM_OTHERS)
+        return;
+    if (moves(e, reply)) {
+        move_flow(e, slot);
+    } else {
+        leave_open(e);
+        if (!start_flow(e, reply->format, slot))
+            return;
+    }
+    if (reply->format == PDM_FORMAT_ENCRYPTED && !start_encrypted(e, guard, reply))
+        return;
+    e->moving = false;
+    e->asks = false;
+    e->instance = reply->instance;
+    e->slot = reply->slot;
+    e->owner = reply->owner;
+    e->state = PDM_FLOW_OPEN;
+}
+
+/* What the agent answered. A flow that is open stays so unless there is a reason to close it. */
+static void take_answer(struct pdm_flow_entry *e, uint64_t guard,
+                        const struct pdm_open_reply *reply, int64_t now)
+{
+    e->denied = reply->status == PDM_STATUS_QUOTA || reply->status == PDM_STATUS_NO_LEASE;
+    /* If there is no room for long, it may be its own slot that takes it. */
+    if (reply->status == PDM_STATUS_NOT_NAMED ||
+        (reply->status == PDM_STATUS_QUOTA && e->ask_pause > PDM_REASK_NS))
+        leave_open(e);
+    if (reply->status == PDM_STATUS_NOT_NAMED)
+        e->state = PDM_FLOW_REFUSED;
+    if (reply->status != PDM_STATUS_OK)
+        return;
+    if (reply->instance != pdm_mapping_instance())
+        pdm_mapping_refresh(now);
+    if (reply->instance == pdm_mapping_instance())
+        apply_open(e, guard, reply);
+}
+
+static void ask_open(struct pdm_flow_entry *e, uint8_t flags, int64_t now)
+{
+    struct pdm_exchange x;
+    struct pdm_open_request request = {.flags = flags};
+    struct pdm_open_reply reply;
+    uint64_t guard = pdm_guard_value();
+
+    if (guard == 0 || !pdm_effort_may_ask(now))
+        return;
+    pdm_tuple_bytes(&e->tuple, request.tuple);
+    pdm_exchange_begin(&x, PDM_OPEN);
+    pdm_put_open_request(&x.message.body, &request);
+    if (pdm_exchange_make(&x, now, true)) {
+        pdm_get_open_reply(&x.reply, &reply);
+        if (pdm_message_done(&x.reply))
+            take_answer(e, guard, &reply, now);
+        sodium_memzero(&reply, sizeof reply);
+    }
+    pdm_exchange_end(&x);
+}
+
+/* Without an agent the flow's place in the table is its slot. */
+static void open_alone(struct pdm_flow_entry *e)
+{
+    struct pdm_slot *slot = pdm_mapping_slot(pdm_flow_index(e));
+
+    if (slot == NULL || !start_flow(e, pdm_mapping_own_format(), slot))
+        return;
+    memset(slot, 0, sizeof *slot);
+    /* Whoever asks for no agent says that the path is to be trusted. */
+    atomic_store_explicit(&slot->path, PDM_PATH_CARRIES, memory_order_relaxed);
+    e->slot = pdm_flow_index(e);
+    e->state = PDM_FLOW_OPEN;
+}
+
+/* After it was asked for. */
+static bool is_open(struct pdm_flow_entry *e, int64_t now)
+{
+    if (e->state == PDM_FLOW_ASKING)
+        e->retry_at = now + PDM_REASK_NS;
+    return e->state == PDM_FLOW_OPEN;
+}
+
 bool pdm_agent_open(struct pdm_flow_entry *e, int64_t now)
 {
     uint32_t epoch = pdm_policy_epoch();
-    bool ok;
 
     if (now < e->retry_at || !pdm_mapping_ready())
         return false;
-    if (e->state == PDM_FLOW_OPEN)
-        leave_open(e);
-    ok = pdm_mode() == PDM_MODE_AGENT ? open_with_agent(e, now) : open_alone(e);
+    if (e->state == PDM_FLOW_OPEN || e->epoch != epoch)
+        e->moving = false;
+    leave_open(e);
+    if (pdm_mode() == PDM_MODE_AGENT)
+        ask_open(e, PDM_OPEN_WANTS_LEASE, now);
+    else
+        open_alone(e);
     e->epoch = epoch;
-    if (!ok && e->state != PDM_FLOW_REFUSED) {
-        e->state = PDM_FLOW_ASKING;
-        e->retry_at = now + PDM_REASK_NS;
-    }
-    return ok;
+    return is_open(e, now);
+}
+
+/* The pause before something is asked again: FIRST, doubling up to MOST. */
+static int64_t longer(int64_t pause, int64_t first, int64_t most)
+{
+    if (pause == 0)
+        return first;
+    return pause < most ? 2 * pause : pause;
+}
+
+/* Whoever can write into the slot can make the flow ask: that must not cost much. */
+static void pause_asking(struct pdm_flow_entry *e, int64_t now)
+{
+    if (now - e->ask_at > PDM_REASK_MAX_NS)
+        e->ask_pause = 0;
+    e->ask_pause = longer(e->ask_pause, PDM_REASK_NS, PDM_REASK_MAX_NS);
+    e->ask_at = now + e->ask_pause;
+}
+
+bool pdm_agent_move(struct pdm_flow_entry *e, int64_t now)
+{
+    uint8_t flags = PDM_OPEN_WANTS_LEASE;
+
+    if (now < e->ask_at || e->flow.format != PDM_FORMAT_ENCRYPTED || !pdm_effort_may_ask(now))
+        return true;
+    pause_asking(e, now);
+    if (e->flow.receiver.newer_seen)
+        flags |= PDM_OPEN_SEEN_NEWER;
+    e->moving = true;
+    ask_open(e, flags, now);
+    return is_open(e, now);
 }
 
 static bool ask_renewal(struct pdm_flow_entry *e, int64_t now, struct pdm_renew_reply *reply)
 {
     struct pdm_exchange x;
-    struct pdm_renew_request request = {.instance = e->instance, .had = e->lease};
+    struct pdm_renew_request request = {
+        .instance = e->instance, .slot = e->slot, .owner = e->owner, .had = e->lease};
     bool ok = false;
 
     pdm_tuple_bytes(&e->tuple, request.tuple);
@@ -194,8 +275,8 @@ static bool renew(struct pdm_flow_entry *e, int64_t now)
     if (!ask_renewal(e, now, &reply))
         return false;
     if (reply.status != PDM_STATUS_OK) {
-        /* A new agent, or an association that ended: the flow asks anew. */
-        e->epoch = 0;
+        /* A new agent, an association that ended, another secret to send under. */
+        e->asks = true;
         return false;
     }
     memcpy(secret, e->flow.sender.secret, sizeof secret);
@@ -205,7 +286,7 @@ static bool renew(struct pdm_flow_entry *e, int64_t now)
     if (ok)
         e->retry_at = 0;
     else
-        e->epoch = 0; /* the secret is gone with the old lease: the flow asks anew */
+        e->asks = true; /* the secret is gone with the old lease */
     return ok;
 }
 
@@ -226,7 +307,8 @@ static bool ask_search(struct pdm_flow_entry *e, const uint8_t *option, int64_t 
     bool ok = false;
 
     pdm_tuple_bytes(&peer, request.tuple);
-    request.has_highest = pdm_receiver_highest(&e->flow.receiver, &request.highest);
+    request.has_highest =
+        pdm_receiver_highest(&e->flow.receiver, &request.highest_serial, &request.highest);
     memcpy(request.option, option, PDM_OPTION_MAX);
     pdm_exchange_begin(&x, PDM_SEARCH);
     pdm_put_search_request(&x.message.body, &request);
@@ -241,10 +323,7 @@ static bool ask_search(struct pdm_flow_entry *e, const uint8_t *option, int64_t 
 /* Forged options must not make the agent search for each of them. */
 static void pause_search(struct pdm_flow_entry *e, int64_t now)
 {
-    if (e->search_pause == 0)
-        e->search_pause = PDM_SEARCH_RETRY_NS;
-    else if (e->search_pause < PDM_SEARCH_RETRY_MAX_NS)
-        e->search_pause *= 2;
+    e->search_pause = longer(e->search_pause, PDM_SEARCH_RETRY_NS, PDM_SEARCH_RETRY_MAX_NS);
     e->search_at = now + e->search_pause;
 }
 
@@ -255,10 +334,15 @@ bool pdm_agent_search(struct pdm_flow_entry *e, const uint8_t option[static PDM_
 
     if (now < e->search_at || !pdm_effort_may_ask(now))
         return false;
-    if (ask_search(e, option, now, &reply) && reply.status == PDM_STATUS_OK) {
+    bool found = ask_search(e, option, now, &reply) && reply.status == PDM_STATUS_OK;
+
+    if (found && pdm_receiver_knows(&e->flow.receiver, reply.serial)) {
         e->search_pause = 0;
-        return pdm_receiver_expect(&e->flow.receiver, reply.kri);
+        return pdm_receiver_expect(&e->flow.receiver, reply.serial, reply.kri);
     }
+    /* Sealed under a secret that the flow has not been told of. */
+    if (found)
+        e->asks = true;
     pause_search(e, now);
     return false;
 }

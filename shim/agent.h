@@ -13,6 +13,11 @@
 
 /* True if the flow is open. */
 bool pdm_agent_open(struct pdm_flow_entry *e, int64_t now);
+/*
+ * For an open flow that must ask (pdm_flow_must_ask): asks for its secrets, and goes on with what
+ * it has until there is an answer. True if the flow is open.
+ */
+bool pdm_agent_move(struct pdm_flow_entry *e, int64_t now);
 /* True if there is a new lease. */
 bool pdm_agent_renew(struct pdm_flow_entry *e, int64_t now);
 /* True if a Kri was found, which is expected next. */

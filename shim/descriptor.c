@@ -69,7 +69,7 @@ static void forget_peer(struct pdm_descriptor *d)
 {
     uint64_t flow = atomic_exchange_explicit(&d->flow, 0, memory_order_relaxed);
 
-    atomic_store_explicit(&d->unnamed_epoch, 0, memory_order_relaxed);
+    atomic_store_explicit(&d->unnamed_as_of, 0, memory_order_relaxed);
     atomic_store_explicit(&d->source[0], 0, memory_order_relaxed);
     atomic_store_explicit(&d->source[1], 0, memory_order_relaxed);
     if (flow != 0)

@@ -66,7 +66,7 @@ struct pdm_descriptor {
     _Atomic uint64_t local[2];      /* network byte order */
     _Atomic uint64_t flow;          /* of a connected socket: a struct pdm_flow_ref, or 0 */
     _Atomic uint64_t unnamed[2];    /* the peer that no association names, ... */
-    _Atomic uint64_t unnamed_epoch; /* ... as of this policy; 0: none */
+    _Atomic uint64_t unnamed_as_of; /* ... as of this version of the policy; 0: none */
     _Atomic int64_t unproven;       /* CLOCK_REALTIME: stamps up to here may be invented */
     _Atomic int64_t last_stamp;     /* of the datagram read last */
     _Atomic uint64_t peer[2];       /* as connected to: getpeername() knows no peer ... */

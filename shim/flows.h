@@ -44,9 +44,14 @@ struct pdm_flow_entry {
     uint32_t bucket;
     struct pdm_tuple tuple; /* as we send */
     uint32_t epoch;         /* of the policy under which it was opened */
+    uint64_t refused_as_of; /* the version of the policy */
     int64_t retry_at;       /* ask the agent again then */
     int64_t search_at;      /* search again for a Kri then */
     int64_t search_pause;
+    int64_t ask_at; /* open, ask again for its secrets then */
+    int64_t ask_pause;
+    bool asks;    /* open, has a reason to */
+    bool moving;  /* asks for its secrets alone: what it knows is to be kept */
     uint32_t mtu; /* of the path: what an option would make longer goes without; 0: not known yet */
     uint64_t instance;            /* of the agent that opened it */
     uint32_t lease;               /* Kri in the last lease */
@@ -57,6 +62,20 @@ struct pdm_flow_entry {
     uint8_t seen[PDM_OPTION_MAX]; /* TCP: the last option that was read */
     struct pdm_flow flow;
 };
+
+/* A flow idle for long has lost its slot: what it measures must not go to the next owner's. */
+static inline bool pdm_flow_has_slot(const struct pdm_flow_entry *e)
+{
+    return atomic_load_explicit(&pdm_flow_slot(&e->flow)->owner, memory_order_relaxed) == e->owner;
+}
+
+/* Whether an open flow must ask again for its secrets: the agent or the flow itself says so, or its
+ * peer has moved to the newer of two. */
+static inline bool pdm_flow_must_ask(const struct pdm_flow_entry *e)
+{
+    return atomic_load_explicit(&pdm_flow_slot(&e->flow)->ask, memory_order_relaxed) != 0 ||
+           e->asks || e->flow.receiver.newer_seen;
+}
 
 /* Finds the flow of TUPLE or, with MAKE, makes room for it; locked. NULL: taken by another, or no
  * room. */

@@ -40,14 +40,15 @@ struct sockaddr_in6 pdm_peer_of_raw(const struct pdm_descriptor *d)
     return peer;
 }
 
-static void remember_unnamed(struct pdm_descriptor *d, const uint8_t *peer)
+/* As of VERSION, which the policy had before it was asked. */
+static void remember_unnamed(struct pdm_descriptor *d, const uint8_t *peer, uint64_t version)
 {
     uint64_t words[2];
 
     memcpy(words, peer, sizeof words);
     atomic_store_explicit(&d->unnamed[0], words[0], memory_order_relaxed);
     atomic_store_explicit(&d->unnamed[1], words[1], memory_order_relaxed);
-    atomic_store_explicit(&d->unnamed_epoch, pdm_policy_epoch(), memory_order_relaxed);
+    atomic_store_explicit(&d->unnamed_as_of, version, memory_order_relaxed);
 }
 
 bool pdm_peer_named(struct pdm_descriptor *d, const uint8_t *local, const uint8_t *peer,
@@ -55,25 +56,54 @@ bool pdm_peer_named(struct pdm_descriptor *d, const uint8_t *local, const uint8_
 {
     if (!pdm_policy_ready(now))
         return false;
+    uint64_t version = pdm_policy_version();
+
     if (pdm_policy_names(local, peer))
         return true;
-    remember_unnamed(d, peer);
+    remember_unnamed(d, peer, version);
     return false;
 }
 
-/* A flow idle for long has lost its slot: what it measures must not go to the next owner's. */
-static bool has_slot(const struct pdm_flow_entry *e)
+static bool is_open(const struct pdm_flow_entry *e)
 {
-    return atomic_load_explicit(&pdm_flow_slot(&e->flow)->owner, memory_order_relaxed) == e->owner;
+    return e->state == PDM_FLOW_OPEN && e->epoch == pdm_policy_epoch() && pdm_flow_has_slot(e);
+}
+
+/* Refused by the agent, a flow asks again once the policy has changed and names it. */
+static bool is_refused(struct pdm_flow_entry *e)
+{
+    uint64_t version = pdm_policy_version();
+
+    if (e->state != PDM_FLOW_REFUSED ||
+        (e->refused_as_of != version && pdm_policy_names(e->tuple.saddr, e->tuple.daddr)))
+        return false;
+    e->refused_as_of = version;
+    return true;
+}
+
+static bool ask(struct pdm_flow_entry *e, int64_t now)
+{
+    uint64_t version = pdm_policy_version();
+
+    if (now < e->retry_at)
+        return false;
+    bool open = pdm_agent_open(e, now);
+
+    if (e->state == PDM_FLOW_REFUSED) {
+        e->refused_as_of = version;
+        e->retry_at = now + PDM_REASK_NS;
+    }
+    return open;
 }
 
 bool pdm_peer_open(struct pdm_flow_entry *e, int64_t now)
 {
-    if (e->state == PDM_FLOW_OPEN && e->epoch == pdm_policy_epoch() && has_slot(e))
-        return true;
-    if (e->state == PDM_FLOW_REFUSED && e->epoch == pdm_policy_epoch())
-        return false;
-    return pdm_policy_ready(now) && pdm_agent_open(e, now);
+    /* First: what a dead agent left in memory looks for ever as if nothing had changed. */
+    bool ready = pdm_policy_ready(now);
+
+    if (!is_open(e))
+        return ready && !is_refused(e) && ask(e, now);
+    return !pdm_flow_must_ask(e) || pdm_agent_move(e, now);
 }
 
 static void fill(struct pdm_tuple *t, const struct pdm_descriptor *d, const uint8_t *local,
@@ -138,6 +168,7 @@ static struct pdm_flow_entry *look_up_connected(int fd, struct pdm_descriptor *d
     struct sockaddr_in6 peer;
     socklen_t len = sizeof peer;
     uint8_t local[PDM_ADDR_LEN];
+    uint64_t version = pdm_policy_version();
 
     if (!pdm_policy_ready(now) ||
         pdm_sys(SYS_getpeername, fd, (long)&peer, (long)&len, 0, 0, 0) != 0 ||
@@ -146,7 +177,7 @@ static struct pdm_flow_entry *look_up_connected(int fd, struct pdm_descriptor *d
     pdm_descriptor_set(d, PDM_FD_CONNECTED);
     pdm_peer_local(d, local);
     if (pdm_peer_of(&peer, len) == NULL || !pdm_peer_named(d, local, peer.sin6_addr.s6_addr, now)) {
-        remember_unnamed(d, in6addr_any.s6_addr);
+        remember_unnamed(d, in6addr_any.s6_addr, version);
         if (pdm_descriptor_is_stream(d)) /* as inherited from its listener */
             pdm_descriptor_release(fd, false);
         return NULL;

@@ -26,7 +26,7 @@ static inline bool pdm_peer_unnamed_address(const struct pdm_descriptor *d, cons
     uint64_t words[2];
 
     memcpy(words, addr, sizeof words);
-    return atomic_load_explicit(&d->unnamed_epoch, memory_order_relaxed) == pdm_policy_epoch() &&
+    return atomic_load_explicit(&d->unnamed_as_of, memory_order_relaxed) == pdm_policy_version() &&
            atomic_load_explicit(&d->unnamed[0], memory_order_relaxed) == words[0] &&
            atomic_load_explicit(&d->unnamed[1], memory_order_relaxed) == words[1];
 }
@@ -79,7 +79,8 @@ struct pdm_flow_entry *pdm_peer_flow(struct pdm_descriptor *d, const uint8_t *lo
  */
 uint64_t pdm_peer_reference(const struct pdm_descriptor *d, const struct sockaddr_in6 *peer);
 /*
- * Asks the agent if the flow is not open, or was opened under an older policy. True if it is open.
+ * Asks the agent if the flow is not open, was opened under an older policy or under secrets that
+ * are not the latest. True if it is open.
  */
 bool pdm_peer_open(struct pdm_flow_entry *e, int64_t now);
 /* The address that D is bound to. */

@@ -27,7 +27,8 @@ build() {
         OPT=-O1 SANITIZE="-fsanitize=fuzzer-no-link,$CHECKS -fno-sanitize-recover=all" \
         "${linked[@]}" "${harnesses[@]}" || return
     for harness in "${harnesses[@]}"; do
-        clang -fsanitize=fuzzer,$CHECKS "$harness" "${linked[@]}" -liniparser -levent_core -lcrypto -lgmp -lsodium \
+        clang -fsanitize=fuzzer,$CHECKS "$harness" "${linked[@]}" -liniparser -levent_openssl \
+            -levent_extra -levent_core -lssl -lcrypto -lgmp -lsodium \
             -o "$OUT/$(basename "$harness" .o)" || return
     done
 }

@@ -24,6 +24,26 @@ static void take_down(void *arg, const char *line)
     ++*lines;
 }
 
+static void check_psk(const struct config_association *a)
+{
+    must(a->has_peer && a->peer.len <= 128 && a->local.len <= 128);
+    must(a->format < PDM_FORMATS && a->aead != 0);
+    must(a->key != NULL || a->format != PDM_FORMAT_ENCRYPTED);
+    must(a->primaries == 0 && a->certificate == NULL && a->certificate_key == NULL);
+}
+
+static void check_enrolled(const struct config_association *a)
+{
+    must(a->mode == CONFIG_MODE_ENROLLED && !a->has_peer && a->key == NULL);
+    must(a->primaries >= 1 && a->primaries <= CONFIG_PRIMARIES_MAX);
+    for (size_t i = 0; i < a->primaries; i++)
+        must(strrchr(a->primary[i], ':') != NULL &&
+             strlen(a->primary[i]) < CONFIG_ENDPOINT_MAX + 8);
+    must(a->primary_name != NULL && a->primary_name[0] != '\0');
+    must(a->certificate != NULL && a->certificate_key != NULL && a->ca != NULL);
+    must(a->pairing_port != 0);
+}
+
 static void check(const struct config *config)
 {
     must(config->socket != NULL && config->socket[0] != '\0');
@@ -37,9 +57,10 @@ static void check(const struct config *config)
         const struct config_association *a = &config->association[i];
 
         must(a->name[0] != '\0' && memchr(a->name, '\0', sizeof a->name) != NULL);
-        must(a->has_peer && a->peer.len <= 128 && a->local.len <= 128);
-        must(a->format < PDM_FORMATS && a->aead != 0);
-        must(a->key != NULL || a->format != PDM_FORMAT_ENCRYPTED);
+        if (a->mode == CONFIG_MODE_ENROLLED)
+            check_enrolled(a);
+        else
+            check_psk(a);
         for (size_t j = 0; j < i; j++)
             must(strcmp(a->name, config->association[j].name) != 0);
     }

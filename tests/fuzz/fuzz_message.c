@@ -106,7 +106,8 @@ static void fill_in_secrets(uint8_t *message, size_t len)
         fill_in(message, AT_INSTANCE, agent.instance, sizeof(uint64_t));
     if (type == PDM_SEARCH && len >= AT_INSTANCE + sizeof(uint64_t))
         fill_in(message, AT_INSTANCE, agent.instance, sizeof(uint64_t));
-    if ((type == PDM_CLOSE || type == PDM_SUSPECT) && len >= AT_OWNER + sizeof(uint64_t)) {
+    if ((type == PDM_RENEW || type == PDM_CLOSE || type == PDM_SUSPECT) &&
+        len >= AT_OWNER + sizeof(uint64_t)) {
         fill_in(message, AT_SLOT, slot, sizeof(uint32_t));
         fill_in(message, AT_OWNER, owner, sizeof(uint64_t));
     }

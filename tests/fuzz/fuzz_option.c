@@ -89,7 +89,9 @@ static void check_encrypted(const struct pdm_found *found)
 {
     static struct pdm_receiver receiver;
     static struct pdm_receiver before;
-    must(pdm_receiver_init(&receiver, &suite, secret, 0));
+    const struct pdm_peer_secret given = {.flow = secret};
+    memset(&receiver, 0, sizeof(receiver));
+    must(pdm_receiver_use(&receiver, &suite, &given, 1));
     memcpy(&before, &receiver, sizeof(before));
     struct pdm_fields fields;
     memcpy(&fields, &found->fields, sizeof(fields));

@@ -148,6 +148,8 @@ Test(config, defaults_of_an_association)
 #define F "/etc/pdmv2/t.conf:"
 #define ALLOWED_PREFIX "an IPv6 prefix such as 2001:db8::/32, or an address"
 #define A "[association a]\n"
+#define E A "mode = enrolled\ncertificate = c\ncertificate_key = k\nca = ca\n"
+#define ENDPOINTS "up to 8 of HOST:PORT or [ADDRESS]:PORT, with commas between"
 
 static const struct {
     const char *text;
@@ -174,7 +176,8 @@ static const struct {
        "requests_per_client, flows_per_client, state"},
     {A "peers = ::1\npeer = ::1\nkey = k\n",
      F "2: peers: unknown key in [association a]; allowed are: local, peer, mode, key, aead, "
-       "protect, lifetime, path"},
+       "protect, primary, primary_name, certificate, certificate_key, ca, crl, pairing_port, "
+       "lifetime, path"},
     {A "path = trusted\n", F "2: path = trusted: must be probe or trust"},
     {"[agent]\nshare = 5\n[agent]\n",
      F "3: [agent]: a section of that name already stands in line 1"},
@@ -232,7 +235,7 @@ static const struct {
      F "3: peer = ::ffff:0:0/96: multicast, IPv4-mapped and unspecified addresses take no part"},
     {A "key = k\npeer = ::\n",
      F "3: peer = ::: multicast, IPv4-mapped and unspecified addresses take no part"},
-    {A "key = k\npeer = ::1\nmode = ibc\n", F "4: mode = ibc: must be psk"},
+    {A "key = k\npeer = ::1\nmode = ibc\n", F "4: mode = ibc: must be psk or enrolled"},
     {A "key = k\npeer = ::1\naead = aes-128-gcm\n",
      F "4: aead = aes-128-gcm: must be aes-256-gcm or chacha20-poly1305"},
     {A "key = k\npeer = ::1\nprotect = none\n",
@@ -247,6 +250,34 @@ static const struct {
     {A "peer = ::1\nkey = k\n[association b]\nkey = k\npeer = 0::1/128\nlocal = ::/0\n",
      F "4: [association b]: the same peer and local prefixes as [association a] in line 1; one of "
        "them must be longer or shorter"},
+    {A "peer = ::1\nkey = k\nca = c\nprimary = p\n",
+     F "4: ca: is not for mode = psk\n" F "5: primary: is not for mode = psk"},
+    {A "peer = ::1\nlocal = ::1\nkey = k\naead = aes-256-gcm\nprotect = encrypted\n"
+       "mode = enrolled\n",
+     F "2: peer: is not for mode = enrolled\n" F "3: local: is not for mode = enrolled\n" F
+       "4: key: is not for mode = enrolled\n" F "5: aead: is not for mode = enrolled\n" F
+       "6: protect: is not for mode = enrolled"},
+    {A "mode = enrolled\n",
+     F "1: [association a]: primary is missing; where the organisation's primary is, as "
+       "HOST:PORT\n" F "1: [association a]: certificate is missing; make a request for one with: "
+       "pdmctl enroll\n" F "1: [association a]: certificate_key is missing; make one with: pdmctl "
+       "enroll\n" F "1: [association a]: ca is missing; the certificates of those who vouch for "
+       "the primary"},
+    {E "primary = [2001:db8::1]\n",
+     F "1: [association a]: primary_name is missing; it must be the DNS name in the primary's "
+       "certificate"},
+    {E "primary = \n", F "6: primary = : must be " ENDPOINTS},
+    {E "primary = a,\n", F "6: primary = a,: must be " ENDPOINTS},
+    {E "primary = a b\n", F "6: primary = a b: must be " ENDPOINTS},
+    {E "primary = a:0\n", F "6: primary = a:0: must be " ENDPOINTS},
+    {E "primary = a:65536\n", F "6: primary = a:65536: must be " ENDPOINTS},
+    {E "primary = [::1]x:1\n", F "6: primary = [::1]x:1: must be " ENDPOINTS},
+    {E "primary = [a]:1\n", F "6: primary = [a]:1: must be " ENDPOINTS},
+    {E "primary = a,b,c,d,e,f,g,h,i\n", F "6: primary = a,b,c,d,e,f,g,h,i: must be " ENDPOINTS},
+    {E "primary = a\nprimary_name = a/b\n",
+     F "7: primary_name = a/b: must be a DNS name that stands in the primary's certificate"},
+    {E "primary = a\npairing_port = 0\n",
+     F "7: pairing_port = 0: must be a number from 1 to 65535"},
     {A "peer = x\nkey = k\nlifetime = y\n",
      F "2: peer = x: must be " ALLOWED_PREFIX "\n" F
        "4: lifetime = y: must be a duration up to 8760h, such as 90s, 15m or 1h, or 0 for no end"},
@@ -264,6 +295,50 @@ Test(config, each_error_in_its_words)
                          bad[i].said, said);
         cr_expect(c.socket == NULL && c.association == NULL, "not empty after an error");
     }
+}
+
+Test(config, enrolled)
+{
+    static char said[SAID_MAX];
+    struct config c;
+
+    cr_assert(parse("[association a]\n"
+                    "mode = enrolled\n"
+                    "primary = pdm.Example.com, pdm2.example.com:99 ,[2001:db8::1]:7,2001:db8::2,"
+                    "[2001:db8::3],192.0.2.1\n"
+                    "certificate = c.pem\n"
+                    "certificate_key = /k.pem\n"
+                    "ca = ca.pem\n"
+                    "crl = crl.pem\n"
+                    "lifetime = 0\n"
+                    "path = trust\n"
+                    "[association b]\n"
+                    "ca = b\nmode = enrolled\ncertificate = b\ncertificate_key = b\n"
+                    "primary = 2001:db8::9\nprimary_name = p.example.org\npairing_port = 9\n",
+                    &c, said),
+              "%s", said);
+    static const char *const primaries[] = {"pdm.Example.com:8250", "pdm2.example.com:99",
+                                            "[2001:db8::1]:7",      "[2001:db8::2]:8250",
+                                            "[2001:db8::3]:8250",   "192.0.2.1:8250"};
+    const struct config_association *a = &c.association[0];
+    cr_assert_eq(a->mode, CONFIG_MODE_ENROLLED);
+    cr_assert_eq(a->primaries, sizeof primaries / sizeof primaries[0]);
+    for (size_t i = 0; i < a->primaries; i++)
+        cr_expect_str_eq(a->primary[i], primaries[i]);
+    cr_assert_str_eq(a->primary_name, "pdm.Example.com");
+    cr_assert_str_eq(a->certificate, "/etc/pdmv2/c.pem");
+    cr_assert_str_eq(a->certificate_key, "/k.pem");
+    cr_assert_str_eq(a->ca, "/etc/pdmv2/ca.pem");
+    cr_assert_str_eq(a->crl, "/etc/pdmv2/crl.pem");
+    cr_assert_eq(a->pairing_port, 8250);
+    cr_assert_eq(a->lifetime_s, 0);
+    cr_assert_eq(a->path, CONFIG_PATH_TRUST);
+    a = &c.association[1];
+    cr_assert_null(a->crl);
+    cr_assert_str_eq(a->primary[0], "[2001:db8::9]:8250");
+    cr_assert_str_eq(a->primary_name, "p.example.org");
+    cr_assert_eq(a->pairing_port, 9);
+    config_free(&c);
 }
 
 Test(config, equal_peers_with_other_locals_are_no_tie)
@@ -391,7 +466,9 @@ Test(config, the_sample_is_good)
         strcat(text, line[0] == '#' && line[1] != ' ' && line[1] != '\n' ? line + 1 : line);
     fclose(file);
     cr_assert(parse(text, &c, said), "%s", said);
-    cr_assert_eq(c.associations, 1);
+    cr_assert_eq(c.associations, 2);
+    cr_assert_eq(c.association[0].mode, CONFIG_MODE_PSK);
+    cr_assert_eq(c.association[1].mode, CONFIG_MODE_ENROLLED);
     cr_assert_eq(c.settings.flow_idle_s, 300);
     config_free(&c);
 }

@@ -36,24 +36,32 @@ static void start_both(enum pdm_format format)
     start(&b, format, 500);
 }
 
-static void take_lease(struct end *end, uint8_t who, uint64_t first, uint32_t count)
+static void take_lease(struct end *end, uint8_t secret_of, uint64_t first, uint32_t count)
 {
-    const uint8_t secret[PDM_NH_MAX] = {who};
+    const uint8_t secret[PDM_NH_MAX] = {secret_of};
 
     cr_assert(pdm_sender_init(&end->flow.sender, GUARD, &suite, secret, first, count, seed));
     pdm_flow_new_kri(&end->flow);
 }
 
+/* The first octet of a secret is its serial, too; OTHER is 0 if there is but one. */
+static void use_secrets(struct end *end, uint8_t likelier, uint8_t other, bool newer)
+{
+    const uint8_t flow[PDM_PEER_SECRETS][PDM_NH_MAX] = {{likelier}, {other}};
+    const struct pdm_peer_secret given[] = {{.serial = likelier, .flow = flow[0]},
+                                            {.serial = other, .newer = newer, .flow = flow[1]}};
+
+    cr_assert(pdm_receiver_use(&end->flow.receiver, &suite, given, other == 0 ? 1 : 2));
+}
+
 static void start_encrypted(void)
 {
-    const uint8_t of_a[PDM_NH_MAX] = {'a'}, of_b[PDM_NH_MAX] = {'b'};
-
     cr_assert(sodium_init() >= 0);
     start_both(PDM_FORMAT_ENCRYPTED);
     take_lease(&a, 'a', 0, 2);
     take_lease(&b, 'b', 0, 2);
-    cr_assert(pdm_receiver_init(&a.flow.receiver, &suite, of_b, 0));
-    cr_assert(pdm_receiver_init(&b.flow.receiver, &suite, of_a, 0));
+    use_secrets(&a, 'b', 0, false);
+    use_secrets(&b, 'a', 0, false);
 }
 
 static enum pdm_attach_status attach(struct end *end, int64_t now,
@@ -578,8 +586,7 @@ Test(flow, unknown_kri_changes_nothing)
     struct pdm_sample sample;
 
     start_encrypted();
-    const uint8_t other[PDM_NH_MAX] = {'x'};
-    cr_assert(pdm_receiver_init(&b.flow.receiver, &suite, other, 0));
+    use_secrets(&b, 'x', 0, false);
     struct pdm_found packet = send_at(&a, SEC);
     const struct end before = b;
     cr_assert_eq(pdm_flow_receive(&b.flow, &packet, SEC, true, &sample), PDM_UNKNOWN_KRI);
@@ -642,7 +649,112 @@ Test(flow, no_lease)
     cr_assert_eq(attach(&a, 2 * SEC, option), PDM_ATTACH_NO_LEASE);
     cr_assert(a.flow.psn == 100 && a.flow.built == 1);
     guard = GUARD;
-    cr_assert(pdm_receiver_expect(&b.flow.receiver, 2));
+    cr_assert(pdm_receiver_expect(&b.flow.receiver, 'a', 2));
     carry(&a, &b, 2 * SEC);
     cr_assert_eq(a.slot.own_kri, 2);
+}
+
+/* --- another secret --- */
+
+static enum pdm_receive_status again(struct end *end, const struct pdm_found *found)
+{
+    struct pdm_sample sample;
+
+    return pdm_flow_receive(&end->flow, found, 9 * SEC, true, &sample);
+}
+
+/* As the shim does it: the flow goes on, under another secret and in another slot. */
+static void move(struct end *end, uint8_t own, struct pdm_slot *slot)
+{
+    pdm_flow_carry(&end->flow, slot);
+    end->flow.slot = slot;
+    take_lease(end, own, 0, 1);
+}
+
+/*
+ * Both ends move from the secrets a and b to A and B, one before the other, in the middle of an
+ * exchange: PSN, what they name and the samples go on, and what is recorded is a replay afterwards,
+ * whichever secret it was sealed under.
+ */
+Test(flow, moves_to_another_secret)
+{
+    struct pdm_slot slot_a = {0}, slot_b = {0};
+
+    start_encrypted();
+    struct pdm_found request = send_at(&a, SEC);
+    receive_at(&b, &request, SEC + WAY * MS);
+    struct pdm_sample sample = carry(&b, &a, SEC + (WAY + 20) * MS);
+    cr_assert(sample.has_network && sample.has_server);
+    struct pdm_found late = send_at(&a, SEC + 60 * MS);
+
+    use_secrets(&a, 'b', 'B', true);
+    use_secrets(&b, 'a', 'A', true);
+    move(&b, 'B', &slot_b); /* it was told to send under the newer at once */
+    cr_assert_eq(again(&b, &request), PDM_DUPLICATE);
+    cr_assert(!a.flow.receiver.newer_seen);
+    struct pdm_found answer = send_at(&b, SEC + 100 * MS);
+    sample = receive_at(&a, &answer, SEC + (100 + WAY) * MS);
+    cr_assert(sample.has_network);
+    cr_assert_eq(a.flow.psnlr, 501, "its PSN go on");
+    cr_assert(a.flow.receiver.newer_seen);
+
+    use_secrets(&a, 'B', 'b', false);
+    move(&a, 'A', &slot_a);
+    cr_assert_eq(again(&a, &answer), PDM_DUPLICATE);
+    struct pdm_found next = send_at(&a, SEC + 120 * MS);
+    sample = receive_at(&b, &next, SEC + (120 + WAY) * MS);
+    cr_assert(sample.has_network && sample.has_server, "it names what was sent before the move");
+    cr_assert(b.flow.receiver.newer_seen);
+    receive_at(&b, &late, SEC + 130 * MS);
+    use_secrets(&b, 'A', 'a', false);
+
+    const struct pdm_found *const recorded[] = {&request, &late, &next};
+    for (size_t i = 0; i < sizeof recorded / sizeof recorded[0]; i++)
+        cr_assert_eq(again(&b, recorded[i]), PDM_DUPLICATE, "%zu", i);
+    use_secrets(&b, 'A', 0, false);
+    cr_assert_eq(again(&b, &late), PDM_UNKNOWN_KRI, "the grace period is over");
+    cr_assert_eq(again(&b, &next), PDM_DUPLICATE);
+}
+
+/* Its metrics are those of the flow, not of the secret. */
+Test(flow, carries_its_metrics_along)
+{
+    struct pdm_slot slot = {.path = PDM_PATH_CARRIES, .owner = 77};
+
+    start_encrypted();
+    carry(&a, &b, SEC);
+    carry(&b, &a, SEC + 20 * MS);
+    move(&a, 'A', &slot);
+    cr_assert(slot.counter[PDM_COUNTER_options_sent] == 1 &&
+              slot.counter[PDM_COUNTER_options_received] == 1);
+    cr_assert(slot.network.samples == 1 && slot.network.begun == 1 && slot.total.samples == 1 &&
+              slot.server.samples == 1);
+    cr_assert(slot.network.sum == a.slot.network.sum && slot.server.min == a.slot.server.min &&
+              slot.server.max == a.slot.server.max && slot.total.last == a.slot.total.last);
+    cr_assert(slot.path == PDM_PATH_CARRIES && slot.owner == 77, "those are the agent's");
+    cr_assert_eq(slot.own_kri, 0);
+    use_secrets(&b, 'a', 'A', true);
+    carry(&a, &b, 2 * SEC);
+    carry(&b, &a, 2 * SEC + 20 * MS);
+    cr_assert(slot.network.samples == 2 && slot.counter[PDM_COUNTER_options_sent] == 2);
+    cr_assert_eq(a.slot.network.samples, 1, "nothing goes to the old one any more");
+}
+
+/* The peer may not have been told of the secret yet: as with any Kri, few options at first. */
+Test(flow, another_secret_must_be_acknowledged)
+{
+    struct pdm_slot slot = {0};
+    uint8_t option[PDM_OPTION_MAX];
+
+    start_encrypted();
+    carry(&a, &b, SEC);
+    carry(&b, &a, SEC + 10 * MS);
+    move(&a, 'A', &slot);
+    use_secrets(&b, 'a', 'A', true);
+    struct pdm_found first = send_at(&a, SEC + 30 * MS);
+    cr_assert_eq(attach(&a, SEC + 31 * MS, option), PDM_ATTACH_HELD);
+    receive_at(&b, &first, SEC + 35 * MS);
+    carry(&b, &a, SEC + 33 * MS);
+    cr_assert_eq(attach(&a, SEC + 38 * MS, option), PDM_ATTACHED);
+    cr_assert_eq(attach(&a, SEC + 38 * MS, option), PDM_ATTACHED);
 }

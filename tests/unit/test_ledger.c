@@ -221,6 +221,147 @@ Test(ledger, no_generation_no_grant)
     ledger_free(&ledger);
 }
 
+/* What a primary gives: the numbers that TAKE hands out, in order; then no more. */
+
+static uint32_t given[8];
+static uint32_t gives, taken;
+static uint32_t taken_of;
+
+static bool take(struct enrolment *enrolment, uint32_t number, uint32_t *generation)
+{
+    taken_of = number;
+    if (enrolment == NULL || taken == gives)
+        return false;
+    *generation = given[taken++];
+    return true;
+}
+
+static uint32_t scope_of(uint8_t octet)
+{
+    static char enrolment; /* stands for one; it is only handed on */
+    const uint8_t id[LEDGER_ID_LEN] = {octet};
+    uint32_t number;
+
+    ledger.take = take;
+    cr_assert(ledger_scope(&ledger, id, (struct enrolment *)&enrolment, &number));
+    return number;
+}
+
+static bool may_grant(uint32_t secret, uint16_t port, uint64_t *first)
+{
+    struct pdm_tuple tuple = tuple_of(port);
+
+    return ledger_grant(&ledger, secret, &tuple, PID, 1, now, first);
+}
+
+static void give(const uint32_t *generations, uint32_t count)
+{
+    memcpy(given, generations, count * sizeof *given);
+    gives = count;
+    taken = 0;
+}
+
+Test(ledger, a_scope_takes_from_its_block)
+{
+    give((const uint32_t[]){7, 9}, 2);
+    keys_make("k", 1, "0\n");
+    cr_assert(ledger_init(&ledger, 2, 0));
+    uint32_t k = secret_of("k", 1), s = scope_of(1);
+    cr_expect_neq(s, k);
+    cr_expect_eq(scope_of(1), s, "the same for the same");
+    cr_expect_neq(scope_of(2), s);
+    cr_expect_eq(taken, 0, "none before the first grant");
+    cr_expect_eq(grant(s, 1, 2), KRI(7, 0));
+    cr_expect_eq(taken_of, s);
+    cr_expect_eq(grant(k, 1, 1), KRI(0, 0));
+    cr_expect_eq(grant(s, 1, 1), KRI(7, 2));
+    cr_expect_eq(grant(s, 2, 1), KRI(9, 0), "the ledger was full");
+    cr_expect_eq(grant(s, 1, 1), KRI(9, 0));
+    ledger_free(&ledger);
+}
+
+Test(ledger, a_scope_whose_block_is_used_up)
+{
+    uint64_t first;
+
+    give(given, 0);
+    cr_assert(ledger_init(&ledger, 2, 0));
+    uint32_t s = scope_of(1);
+    cr_expect(!may_grant(s, 1, &first));
+    give((const uint32_t[]){3}, 1);
+    cr_expect(!may_grant(s, 1, &first), "not again at once");
+    now += PDM_REASK_NS;
+    cr_expect(may_grant(s, 1, &first));
+    cr_expect_eq(first, KRI(3, 0));
+    ledger_free(&ledger);
+}
+
+Test(ledger, a_scope_that_is_over)
+{
+    const uint8_t id[LEDGER_ID_LEN] = {1};
+    uint64_t first;
+    uint32_t number;
+
+    give((const uint32_t[]){3, 4}, 2);
+    cr_assert(ledger_init(&ledger, 2, 0));
+    uint32_t s = scope_of(1);
+    cr_expect(may_grant(s, 1, &first));
+    cr_assert(ledger_scope(&ledger, id, NULL, &number));
+    cr_expect_eq(number, s);
+    ledger_empty(&ledger);
+    cr_expect(!may_grant(s, 1, &first));
+    cr_expect_eq(taken, 1);
+    ledger_free(&ledger);
+}
+
+/* A primary whose store is old gives what was given before. */
+Test(ledger, a_scope_never_goes_back)
+{
+    uint64_t first;
+
+    give((const uint32_t[]){5, 5, 4, 6}, 4);
+    cr_assert(ledger_init(&ledger, 4, 0));
+    uint32_t s = scope_of(1);
+    cr_expect(may_grant(s, 1, &first));
+    ledger_empty(&ledger);
+    for (int i = 0; i < 2; i++) {
+        cr_expect(!may_grant(s, 1, &first));
+        cr_expect(strstr(keys_said(), "nothing is granted") != NULL);
+        now += PDM_REASK_NS;
+    }
+    cr_expect(may_grant(s, 1, &first));
+    cr_expect_eq(first, KRI(6, 0));
+    ledger_free(&ledger);
+}
+
+/* Two scopes may be in generations of the same number. */
+Test(ledger, a_scope_takes_back_its_own_alone)
+{
+    give((const uint32_t[]){0, 0}, 2);
+    cr_assert(ledger_init(&ledger, 4, 0));
+    uint32_t older = scope_of(1), newer = scope_of(2);
+    cr_expect_eq(grant(older, 1, 4), KRI(0, 0));
+    cr_expect_eq(grant(newer, 1, 4), KRI(0, 0));
+    give_back(older, 1, PID, KRI(0, 1), 3);
+    cr_expect_eq(grant(newer, 1, 1), KRI(0, 4));
+    cr_expect_eq(grant(older, 1, 1), KRI(0, 1));
+    ledger_free(&ledger);
+}
+
+Test(ledger, scopes_are_bounded)
+{
+    uint8_t id[LEDGER_ID_LEN] = {0};
+    uint32_t number;
+
+    cr_assert(ledger_init(&ledger, 2, 0));
+    uint32_t s = scope_of(1);
+    ledger.scopes = AGENT_SCOPES_MAX;
+    cr_expect(!ledger_scope(&ledger, id, NULL, &number));
+    cr_expect_eq(ledger.secrets, 1);
+    cr_expect_eq(scope_of(1), s, "known ones are found all the same");
+    ledger_free(&ledger);
+}
+
 /*
  * Random grants, returns, reloads, restarts, and a second agent, against a record of every Kri that
  * is out: held by a process, or burnt. One that is granted while it is out is a breach of the law.

@@ -143,18 +143,20 @@ Test(message, layout)
 {
     /* clang-format off */
     static const uint8_t expected[] = {
-        1, 5, 0, 90,
+        1, 5, 0, 94,
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
         26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37,
         0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
         1,
         0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27,
+        0x30, 0x31, 0x32, 0x33,
         15, 34,
     };
     /* clang-format on */
     struct pdm_search_request request = {.instance = 0x1011121314151617,
                                          .has_highest = 1,
                                          .highest = 0x2021222324252627,
+                                         .highest_serial = 0x30313233,
                                          .option = {15, 34}};
     uint8_t bytes[PDM_MESSAGE_SMALL] = {0};
     struct pdm_message m;
@@ -163,7 +165,7 @@ Test(message, layout)
     fill(request.tuple, sizeof request.tuple);
     pdm_message_begin(&m, bytes, sizeof bytes, PDM_SEARCH);
     pdm_put_search_request(&m.body, &request);
-    cr_assert_eq(pdm_message_end(&m), 94);
+    cr_assert_eq(pdm_message_end(&m), 98);
     cr_assert_arr_eq(bytes, expected, sizeof expected);
 }
 

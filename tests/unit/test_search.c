@@ -75,16 +75,23 @@ static struct search_target sealed(uint64_t kri)
 static enum pdm_status ask_for(const struct search_target *target, const uint64_t *highest,
                                uint64_t *kri, bool *at_once)
 {
-    enum pdm_status status = search_ask(&search, target, highest, now, kri);
+    struct search_kri seen = {.serial = associations.item[0].secret}, found = {0};
+    const struct search_kri *above = NULL;
 
+    if (highest != NULL) {
+        seen.kri = *highest;
+        above = &seen;
+    }
+    enum pdm_status status = search_ask(&search, target, above, now, &found);
     *at_once = status != PDM_STATUS_LATER;
     if (status == PDM_STATUS_LATER) {
         while (search_run(&search, now))
             ;
         now += PDM_NSEC_PER_SEC;
-        status = search_ask(&search, target, highest, now, kri);
+        status = search_ask(&search, target, above, now, &found);
     }
     now += PDM_NSEC_PER_SEC;
+    *kri = found.kri;
     return status;
 }
 
@@ -162,6 +169,15 @@ Test(search, above_what_the_tuple_reached)
     cr_expect_eq(ask_for(&target, &highest, &kri, &at_once), PDM_STATUS_NOT_FOUND);
 }
 
+/* Under another secret the same numbers mean nothing. */
+Test(search, what_was_seen_under_another_secret)
+{
+    struct search_kri highest = {KRI(5000, 9), associations.item[0].secret + 1}, found;
+    struct search_target target = sealed(KRI(5000, 10));
+
+    cr_expect_eq(search_ask(&search, &target, &highest, now, &found), PDM_STATUS_LATER);
+}
+
 /* After a restart of the agent the asking end may know more than the agent does. */
 Test(search, what_the_asking_end_has_seen)
 {
@@ -226,7 +242,7 @@ Test(search, each_bit_counts)
     cr_assert(pdm_open(suite, &key, good.option, &fields));
     for (unsigned bit = 0; bit < 8 * PDM_OPTION_MAX; bit++) {
         struct search_target bad = good;
-        uint64_t kri;
+        struct search_kri kri;
 
         bad.option[bit / 8] ^= (uint8_t)(1U << bit % 8);
         cr_expect_neq(search_ask(&search, &bad, NULL, now, &kri), PDM_STATUS_OK, "bit %u", bit);
@@ -238,6 +254,7 @@ Test(search, each_bit_counts)
 /* Made-up tuples use up their own budget alone. */
 Test(search, budgets)
 {
+    struct search_kri found;
     uint64_t kri, highest = KRI(0, 0);
     uint32_t asked = 0;
     bool at_once;
@@ -247,7 +264,7 @@ Test(search, budgets)
         struct search_target made_up = sealed(KRI(0, 0));
 
         made_up.tuple.sport = port;
-        asked += search_ask(&search, &made_up, NULL, now, &kri) != PDM_STATUS_QUOTA;
+        asked += search_ask(&search, &made_up, NULL, now, &found) != PDM_STATUS_QUOTA;
         search_reset(&search);
     }
     cr_expect_eq(asked, AGENT_SEARCH_NEW_RATE);
@@ -256,13 +273,13 @@ Test(search, budgets)
         struct search_target stranger = sealed(KRI(0, 0));
 
         memcpy(stranger.tuple.saddr + 8, &port, sizeof port);
-        asked += search_ask(&search, &stranger, NULL, now, &kri) != PDM_STATUS_QUOTA;
+        asked += search_ask(&search, &stranger, NULL, now, &found) != PDM_STATUS_QUOTA;
         search_reset(&search);
     }
     cr_expect_eq(asked, AGENT_SEARCH_STRANGER_RATE);
 
     struct search_target target = sealed(KRI(0, 1));
-    cr_expect_eq(search_ask(&search, &target, NULL, now, &kri), PDM_STATUS_OK);
+    cr_expect_eq(search_ask(&search, &target, NULL, now, &found), PDM_STATUS_OK);
     target = sealed(KRI(1, 1));
     cr_expect_eq(ask_for(&target, &highest, &kri, &at_once), PDM_STATUS_OK);
 }
@@ -270,13 +287,13 @@ Test(search, budgets)
 Test(search, the_queue_is_bounded)
 {
     uint32_t later = 0;
-    uint64_t kri;
+    struct search_kri found;
 
     for (uint16_t port = 1; port <= 2 * AGENT_SEARCH_JOBS; port++) {
         struct search_target target = sealed(KRI(0, 0));
 
         target.tuple.sport = (uint16_t)(1000 + port);
-        later += search_ask(&search, &target, NULL, now, &kri) == PDM_STATUS_LATER;
+        later += search_ask(&search, &target, NULL, now, &found) == PDM_STATUS_LATER;
         now += PDM_NSEC_PER_SEC;
     }
     cr_expect_eq(later, AGENT_SEARCH_JOBS);
