@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make            everything that is installed
 # make demo       the whole product between two namespaces, on a fresh machine (as root)
+# make demo-registration   two organisations of three hosts each, in each mode of operation (as root)
 # make check      all tests (as root); make check-long adds the long ones
 # make lint       style, static analysis, include rule, exported symbols
 # make bench      one line a figure, each a ratio to a floor measured in the same run
@@ -37,14 +38,16 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 CORE  = $(call objects,core/*.c)
 CONF  = $(call objects,conf/*.c)
 SHIM  = $(call objects,shim/*.c)
-AGENT = $(call objects,keyagent/*.c)
+AGENT = $(call objects,$(wildcard $(addprefix keyagent/,*.c enrolment/*.c pairing/*.c tls/*.c)))
+PRIMARY = $(call objects,keyagent/primary/*.c)
+STORE = $(call objects,keyagent/primary/db*.c keyagent/primary/store*.c keyagent/primary/vault.c)
 PING  = $(call objects,$(filter-out cli/pdmctl% cli/pdmrun% cli/agent_client.c,$(wildcard cli/*.c)))
 CTL   = $(call objects,cli/agent_client.c cli/json.c cli/output.c $(wildcard cli/pdmctl*.c))
 RUN   = $(call objects,cli/agent_client.c cli/output.c $(wildcard cli/pdmrun*.c))
 UNIT  = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 APPS  = $(patsubst tests/apps/%.c,$(BUILD)/tests/apps/%,$(wildcard tests/apps/*.c)) $(BUILD)/tests/net/linksim
 
-BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmping $(BUILD)/pdmctl $(BUILD)/pdmrun
+BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmprimary $(BUILD)/pdmping $(BUILD)/pdmctl $(BUILD)/pdmrun
 
 # For what is installed, and for what is not: pkg-config prefers the second where it finds both.
 PKGCONFIG = $(BUILD)/libpdmv2.pc $(BUILD)/libpdmv2-uninstalled.pc
@@ -52,6 +55,8 @@ PKGCONFIG = $(BUILD)/libpdmv2.pc $(BUILD)/libpdmv2-uninstalled.pc
 all: $(BINARIES) $(PKGCONFIG)
 apps: $(APPS)
 unit: $(UNIT)
+# Compiled alone, for what another compiler warns of.
+objects: $(BUILD)/libpdmcore.a $(CONF) $(SHIM) $(AGENT) $(PRIMARY) $(call objects,cli/*.c tests/unit/*.c)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -79,13 +84,20 @@ $(BUILD)/pdmkeyagent: $(AGENT) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lgmp -lsodium -o $@
 
+# The agent's objects that it needs.
+PRIMARY_SHARED = $(call objects,$(patsubst %,keyagent/%.c,bucket harden keyfile listener log table tls/certificate tls/credentials tls/dialer tls/link))
+
+$(BUILD)/pdmprimary: $(PRIMARY) $(PRIMARY_SHARED) $(CONF) $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lgmp -lsqlite3 -lpq -lsodium -o $@
+
 $(BUILD)/pdmping: $(PING) $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie $(PING) $(BUILD)/libpdmcore.a -L$(BUILD) -lpdmv2 -Wl,-rpath,'$$ORIGIN' -lsodium -lm -o $@
 
-$(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmcore.a
+$(BUILD)/pdmctl: $(CTL) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $^ -lsodium -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -lcrypto -lsodium -o $@
 
 $(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
@@ -94,10 +106,17 @@ $(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmcore.a
 # Tests.
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(AGENT)) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lgmp -lsodium -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lgmp -lsodium -lm $(LIBS) -o $@
 
 $(BUILD)/tests/unit/test_control: $(BUILD)/shim/control.o
 $(BUILD)/tests/unit/test_echo: $(BUILD)/shim/echo.o
+$(BUILD)/tests/unit/test_vault: $(BUILD)/keyagent/primary/vault.o
+$(BUILD)/tests/unit/test_store: $(STORE)
+$(BUILD)/tests/unit/test_store: LIBS = -lsqlite3 -lpq
+PRIMARY_UNIT = $(patsubst %,$(BUILD)/tests/unit/test_%,grants lists negotiation primary)
+$(PRIMARY_UNIT): $(filter-out %/main.o %/admin.o,$(PRIMARY))
+$(PRIMARY_UNIT): LIBS = $(BUILD)/libpdmcore.a -lsqlite3 -lpq -lgmp -lcrypto -lsodium
+$(BUILD)/keyagent/primary/db_postgres.o: CFLAGS += $$(pkg-config --cflags libpq)
 $(BUILD)/tests/unit/test_pdmrun: $(call objects,cli/pdmrun_elf.c cli/pdmrun_environment.c cli/pdmrun_options.c cli/pdmrun_script.c)
 
 # Those of pdmping link its parts, without the library.
@@ -118,7 +137,10 @@ bench-programs: $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tes
 $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libpdmcore.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS) $< $(BUILD)/libpdmcore.a -lcrypto -lgmp -lsodium -o $@
+	$(Q)$(CC) $(CFLAGS) $< $(BUILD)/libpdmcore.a $(LIBS) -lgmp -lsodium -o $@
+
+$(BUILD)/tests/bench/hpke: LIBS = -lcrypto
+$(BUILD)/tests/bench/registrations: LIBS = -lssl -lcrypto
 
 MATRIX = $(wildcard tests/apps/callmatrix.c tests/apps/matrix/*.c)
 
@@ -132,11 +154,11 @@ $(BUILD)/tests/net/linksim: tests/net/linksim.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) $< -lm -o $@
 
-check check-long lint bench demo fuzz: ; $(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/$@.sh
+check check-long lint bench demo demo-registration fuzz: ; $(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/$@.sh
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all apps bench-programs unit check check-long lint bench demo fuzz clean
+.PHONY: all apps bench-programs unit objects check check-long lint bench demo demo-registration fuzz clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Questions to the key agent: one connection for each, as the agent wants it. */
+/* Questions to the key agent, or to a primary: one connection for each, as they want it. */
 #include "cli/agent_client.h"
 
+#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <stdio.h>
@@ -12,8 +13,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/admin.h"
+
 #define SOCKET_NAME "pdmv2/agent.sock"
 #define SYSTEM_SOCKET "/run/" SOCKET_NAME
+#define PRIMARY_SOCKET "/run/pdmv2/primary.sock"
 
 enum { ANSWER_S = 5 }; /* an agent that takes longer hangs */
 
@@ -40,15 +44,32 @@ static const char *usual_socket(void)
     return path;
 }
 
-bool agent_client_init(struct agent_client *client, const char *path)
+static bool init(struct agent_client *client, const char *path, const char *who,
+                 const char *program)
 {
     const struct sockaddr_un address;
 
-    client->path = path ? path : usual_socket();
+    client->path = path;
+    client->who = who;
+    client->program = program;
     if (strlen(client->path) < sizeof(address.sun_path))
         return true;
     warnx("%s: longer than the name of a socket may be", client->path);
     return false;
+}
+
+bool agent_client_init(struct agent_client *client, const char *path)
+{
+    return init(client, path ? path : usual_socket(), "agent", "pdmkeyagent");
+}
+
+bool agent_client_init_primary(struct agent_client *client, const char *path)
+{
+    const char *usual = environment("PDMV2_PRIMARY");
+
+    if (!path)
+        path = usual ? usual : PRIMARY_SOCKET;
+    return init(client, path, "primary", "pdmprimary");
 }
 
 static int connect_to(const char *path)
@@ -72,17 +93,18 @@ static int connect_to(const char *path)
     return -1;
 }
 
-static enum agent_result unreachable(const char *path)
+static enum agent_result unreachable(const struct agent_client *client)
 {
     switch (errno) {
     case EAGAIN:
-        warnx("the agent at %s is too busy to answer", path);
+        warnx("the %s at %s is too busy to answer", client->who, client->path);
         return AGENT_FAILED;
     case EACCES:
-        warnx("the agent at %s may not be asked by this user", path);
+        warnx("the %s at %s may not be asked by this user", client->who, client->path);
         return AGENT_UNREACHABLE;
     default:
-        warn("no agent at %s: start pdmkeyagent, or name its socket with -s", path);
+        warn("no %s at %s: start %s, or name its socket with -s", client->who, client->path,
+             client->program);
         return AGENT_UNREACHABLE;
     }
 }
@@ -102,7 +124,7 @@ static const char *status_text(uint8_t status)
 
 static enum agent_result refuse(const struct agent_client *client, const char *why)
 {
-    warnx("the agent at %s: %s", client->path, why);
+    warnx("the %s at %s: %s", client->who, client->path, why);
     return AGENT_FAILED;
 }
 
@@ -115,7 +137,7 @@ static enum agent_result exchange(struct agent_client *client, const uint8_t *re
     ssize_t n = -1;
 
     if (fd < 0)
-        return unreachable(client->path);
+        return unreachable(client);
     if (send(fd, request, request_len, MSG_NOSIGNAL) == (ssize_t)request_len)
         n = recv(fd, client->reply, sizeof(client->reply), MSG_TRUNC);
     if (n < 0 && errno == EAGAIN)
@@ -130,38 +152,59 @@ static enum agent_result exchange(struct agent_client *client, const uint8_t *re
     return result;
 }
 
-/* Sends a message of TYPE with, for a list, the page's START. */
-static enum agent_result ask(struct agent_client *client, enum pdm_message_type type,
-                             const struct pdm_page_request *page)
+/* A primary says why. */
+static enum agent_result refused(const struct agent_client *client)
+{
+    struct pdm_reader body = client->body;
+    struct pdm_admin_done done;
+
+    pdm_get_admin_done(&body, &done);
+    done.why[sizeof(done.why) - 1] = '\0';
+    for (uint8_t *at = done.why; *at != '\0'; at++)
+        *at = isprint(*at) ? *at : '?';
+    return refuse(client, done.why[0] != '\0' ? (const char *)done.why : status_text(0));
+}
+
+/* START: of a list's page. */
+static enum agent_result ask(struct agent_client *client, uint8_t type, agent_put *put,
+                             uint32_t start, const void *arg)
 {
     uint8_t request[PDM_MESSAGE_SMALL];
     struct pdm_message message;
     uint8_t reply_type = 0;
     size_t len = 0;
 
-    pdm_message_begin(&message, request, sizeof(request), (uint8_t)type);
-    if (page)
-        pdm_put_page_request(&message.body, page);
+    pdm_message_begin(&message, request, sizeof(request), type);
+    if (put)
+        put(&message.body, start, arg);
     enum agent_result result = exchange(client, request, pdm_message_end(&message), &len);
 
     if (result != AGENT_ANSWERED)
         return result;
     if (!pdm_message_open(client->reply, len, &reply_type, &client->body) ||
-        reply_type != ((uint8_t)type | PDM_REPLY))
+        reply_type != (type | PDM_REPLY))
         return refuse(client, "its answer makes no sense: is it of another version?");
 
     /* A refusal may be the status alone. */
     struct pdm_reader peek = client->body;
     uint8_t status = pdm_read_u8(&peek);
 
+    if (!peek.bad && status == PDM_STATUS_REFUSED)
+        return refused(client);
     if (peek.bad || status != PDM_STATUS_OK)
         return refuse(client, status_text(status));
     return AGENT_ANSWERED;
 }
 
+enum agent_result agent_ask(struct agent_client *client, uint8_t type, agent_put *put,
+                            const void *arg)
+{
+    return ask(client, type, put, 0, arg);
+}
+
 enum agent_result agent_status(struct agent_client *client, struct pdm_status_reply *status)
 {
-    enum agent_result result = ask(client, PDM_STATUS, NULL);
+    enum agent_result result = agent_ask(client, PDM_STATUS, NULL, NULL);
 
     if (result != AGENT_ANSWERED)
         return result;
@@ -179,23 +222,36 @@ static bool take_page(struct agent_client *client, const struct pdm_page_reply *
     return pdm_message_done(&client->body);
 }
 
-enum agent_result agent_list(struct agent_client *client, enum pdm_message_type type,
-                             agent_record *record, void *context)
+static void put_page_request(struct pdm_writer *w, uint32_t start, const void *arg)
 {
-    struct pdm_page_request request = {0};
+    const struct pdm_page_request page = {.start = start};
+
+    (void)arg;
+    pdm_put_page_request(w, &page);
+}
+
+enum agent_result agent_list(struct agent_client *client, uint8_t type, agent_record *record,
+                             void *context)
+{
+    return agent_list_of(client, type, put_page_request, NULL, record, context);
+}
+
+enum agent_result agent_list_of(struct agent_client *client, uint8_t type, agent_put *put,
+                                const void *arg, agent_record *record, void *context)
+{
     struct pdm_page_reply page = {0};
+    uint32_t start = 0;
 
     do {
-        enum agent_result result = ask(client, type, &request);
+        enum agent_result result = ask(client, type, put, start, arg);
 
         if (result != AGENT_ANSWERED)
             return result;
         pdm_get_page_reply(&client->body, &page);
         /* A list that does not get on would never end. */
-        if ((page.next != 0 && page.next <= request.start) ||
-            !take_page(client, &page, record, context))
+        if ((page.next != 0 && page.next <= start) || !take_page(client, &page, record, context))
             return refuse(client, "a malformed list");
-        request.start = page.next;
+        start = page.next;
     } while (page.next != 0);
     return AGENT_ANSWERED;
 }

@@ -4,27 +4,51 @@
 #define CLI_PDMCTL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "cli/agent_client.h"
 
 #define PDMCTL_SCHEMA "pdmctl/1"
 
-enum pdmctl_exit { PDMCTL_OK, PDMCTL_FAILED, PDMCTL_USAGE, PDMCTL_NO_AGENT };
+enum { PDMCTL_ADDRESSES_MAX = LINK_ADDRESSES_MAX };
+
+enum pdmctl_exit {
+    PDMCTL_OK,
+    PDMCTL_FAILED,
+    PDMCTL_USAGE,
+    PDMCTL_NO_AGENT,  /* or primary */
+    PDMCTL_UNFINISHED /* enroll: something is to be done elsewhere first */
+};
 
 struct pdmctl_context {
-    const char *socket; /* from -s; NULL: where agents usually are */
+    const char *socket; /* from -s; NULL: where agents, or primaries, usually are */
     bool json;
-    const char *operand; /* the subcommand's own, if it takes one */
+    int operands; /* the subcommand's own */
+    char **operand;
+    /* primary list: */
+    const char *peer;
+    /* enroll: */
+    const char *primary;
+    const char *address[PDMCTL_ADDRESSES_MAX];
+    size_t addresses;
+    const char *name;
+    const char *directory;
+    const char *config;
+    bool write;
 };
 
 /* What was printed and the agent's answer, as an exit code. */
 enum pdmctl_exit pdmctl_exit_for(enum agent_result result);
 
-/* A new pre-shared key in the file OPERAND, and its generation count beside it. */
+/* A new pre-shared key in the file that the operand names, and its generation count beside it. */
 enum pdmctl_exit pdmctl_keygen(const struct pdmctl_context *context);
 /* The agent and its associations. */
 enum pdmctl_exit pdmctl_status(const struct pdmctl_context *context);
 /* The live flows and their metrics. */
 enum pdmctl_exit pdmctl_flows(const struct pdmctl_context *context);
+/* What a primary knows, and changes to it. */
+enum pdmctl_exit pdmctl_primary(const struct pdmctl_context *context);
+/* This host becomes a secondary of a primary, step by step. */
+enum pdmctl_exit pdmctl_enroll(const struct pdmctl_context *context);
 
 #endif

@@ -18,6 +18,13 @@ enum {
     MS_PER_TENTH = 100,
 };
 
+char *format_address(char out[static FORMAT_MAX], const uint8_t *addr)
+{
+    if (!inet_ntop(AF_INET6, addr, out, FORMAT_MAX))
+        (void)snprintf(out, FORMAT_MAX, "?");
+    return out;
+}
+
 char *format_prefix(char out[static FORMAT_MAX], const uint8_t *addr, uint8_t len)
 {
     char text[INET6_ADDRSTRLEN] = "?";

@@ -11,6 +11,7 @@
 enum { FORMAT_MAX = 64 }; /* the longest of these texts, with its zero, is shorter */
 
 /* Each writes to OUT and returns it. */
+char *format_address(char out[static FORMAT_MAX], const uint8_t *addr);
 char *format_prefix(char out[static FORMAT_MAX], const uint8_t *addr, uint8_t len);
 char *format_endpoint(char out[static FORMAT_MAX], const uint8_t *addr, uint16_t port);
 /* The two largest units of a time in milliseconds: "1h 2m", "3m 4s", "5.0s". */

@@ -5,9 +5,6 @@
  * together, durably, and neither ever replaces an older one.
  */
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,63 +14,12 @@
 
 #include "cli/output.h"
 #include "cli/pdmctl.h"
+#include "cli/pdmctl_file.h"
 #include "core/limits.h"
 
 #define FIRST_GENERATION "0\n"
 
-enum {
-    PRIVATE_MODE = 0600,
-    HEX_LEN = 2 * PDM_PSK_LEN,
-};
-
-static bool write_whole(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        text += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-/* Makes PATH with the LEN octets of TEXT. What it made it removes if anything after fails. */
-static bool make_file(const char *path, const char *text, size_t len)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, PRIVATE_MODE);
-
-    if (fd < 0) {
-        warn("cannot make %s", path);
-        return false;
-    }
-    /* The umask may have taken the owner's bits; fsync before close, or an error stays unseen. */
-    bool made = fchmod(fd, PRIVATE_MODE) == 0 && write_whole(fd, text, len) && fsync(fd) == 0;
-
-    if (!made)
-        warn("cannot write %s", path);
-    (void)close(fd);
-    if (!made)
-        (void)unlink(path);
-    return made;
-}
-
-static bool sync_directory(const char *path)
-{
-    char *copy = strdup(path);
-    int fd = copy ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    bool synced = fd >= 0 && fsync(fd) == 0;
-
-    if (!synced)
-        warn("cannot write the directory of %s", path);
-    if (fd >= 0)
-        (void)close(fd);
-    free(copy);
-    return synced;
-}
+enum { HEX_LEN = 2 * PDM_PSK_LEN };
 
 static bool exists(const char *path)
 {
@@ -107,7 +53,7 @@ static bool make_key(const char *path)
     randombytes_buf(psk, sizeof(psk));
     (void)sodium_bin2hex(hex, sizeof(hex), psk, sizeof(psk));
     hex[HEX_LEN] = '\n'; /* in the place of the terminating zero */
-    bool made = make_file(path, hex, sizeof(hex));
+    bool made = file_make(path, hex, sizeof(hex));
 
     sodium_memzero(psk, sizeof(psk));
     sodium_memzero(hex, sizeof(hex));
@@ -118,11 +64,11 @@ static bool make_both(const char *key, const char *generations)
 {
     if (!is_free(key, generations) || !make_key(key))
         return false;
-    if (!make_file(generations, FIRST_GENERATION, strlen(FIRST_GENERATION))) {
+    if (!file_make(generations, FIRST_GENERATION, strlen(FIRST_GENERATION))) {
         (void)unlink(key);
         return false;
     }
-    if (!sync_directory(key)) {
+    if (!file_sync_directory(key)) {
         (void)unlink(generations);
         (void)unlink(key);
         return false;
@@ -132,7 +78,7 @@ static bool make_both(const char *key, const char *generations)
 
 enum pdmctl_exit pdmctl_keygen(const struct pdmctl_context *context)
 {
-    const char *key = context->operand;
+    const char *key = context->operand[0];
     char *generations = NULL;
     bool made = false;
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "keyagent/clock.h"
-#include "keyagent/enrolment.h"
+#include "keyagent/enrolment/enrolment.h"
 #include "keyagent/log.h"
-#include "keyagent/pairs.h"
+#include "keyagent/enrolment/pairs.h"
 
 static uint64_t random_number(void)
 {

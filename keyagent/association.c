@@ -13,7 +13,7 @@
 #include "keyagent/harden.h"
 #include "keyagent/keyfile.h"
 #include "keyagent/log.h"
-#include "keyagent/pairs.h"
+#include "keyagent/enrolment/pairs.h"
 
 static bool read_key(const char *path, uint8_t psk[static PDM_PSK_LEN])
 {

@@ -2,7 +2,7 @@
 /*
  * The associations in force, with their secrets and the ends of their lifetimes: first those that
  * the configuration spells out, with keys of files or without; then those that primaries make
- * (keyagent/pairs.h), whatever the configuration says of them.
+ * (keyagent/enrolment/pairs.h), whatever the configuration says of them.
  */
 #ifndef PDM_KEYAGENT_ASSOCIATION_H
 #define PDM_KEYAGENT_ASSOCIATION_H
@@ -13,9 +13,9 @@
 
 #include "conf/config.h"
 #include "core/suite.h"
-#include "keyagent/enrolment.h"
+#include "keyagent/enrolment/enrolment.h"
 #include "keyagent/ledger.h"
-#include "keyagent/roster.h"
+#include "keyagent/enrolment/roster.h"
 #include "keyagent/segment.h"
 
 #define ASSOCIATION_NO_END INT64_MAX

@@ -5,7 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "keyagent/enrolment.h"
+#include "keyagent/enrolment/enrolment.h"
 
 static void of_key(const struct associations *set, const struct association *a, struct keying *k)
 {

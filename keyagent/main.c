@@ -16,7 +16,7 @@
 #include "keyagent/harden.h"
 #include "keyagent/listener.h"
 #include "keyagent/log.h"
-#include "keyagent/registry.h"
+#include "keyagent/enrolment/registry.h"
 #include "keyagent/server.h"
 
 enum exit_code {

@@ -8,7 +8,7 @@
 #include "core/keys.h"
 #include "core/limits.h"
 #include "keyagent/clock.h"
-#include "keyagent/enrolment.h"
+#include "keyagent/enrolment/enrolment.h"
 #include "keyagent/keying.h"
 #include "keyagent/log.h"
 #include "keyagent/report.h"

@@ -241,14 +241,27 @@ static bool try_at_once(const struct search *s, const struct keying_secret *k,
 
 /* The part that goes on in slices. */
 
+static uint64_t trials_in(const struct search_span *span)
+{
+    return (uint64_t)span->generations * span->counters;
+}
+
+/* The shorter first: the long part of one secret must not keep the likely one of another waiting
+ * for longer than many a flow lives. */
 static void add_span(struct search_job *job, uint32_t serial, uint64_t first, uint64_t end,
                      uint32_t counter, uint32_t counters)
 {
     if (end > UINT64_C(1) << 32)
         end = UINT64_C(1) << 32;
-    if (first < end)
-        job->span[job->spans++] = (struct search_span){serial, (uint32_t)first,
-                                                       (uint32_t)(end - first), counter, counters};
+    if (first >= end)
+        return;
+    const struct search_span span = {serial, (uint32_t)first, (uint32_t)(end - first), counter,
+                                     counters};
+    uint32_t at = job->spans++;
+
+    for (; at > 0 && trials_in(&job->span[at - 1]) > trials_in(&span); at--)
+        job->span[at] = job->span[at - 1];
+    job->span[at] = span;
 }
 
 static void plan(struct search_job *job, uint32_t serial, const struct peer *peer)

@@ -18,7 +18,7 @@
 #include "core/limits.h"
 #include "keyagent/log.h"
 #include "keyagent/probe.h"
-#include "keyagent/registry.h"
+#include "keyagent/enrolment/registry.h"
 #include "keyagent/requests.h"
 #include "keyagent/watch.h"
 

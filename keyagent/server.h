@@ -9,7 +9,7 @@
 
 #include "keyagent/agent.h"
 #include "keyagent/listener.h"
-#include "keyagent/registry.h"
+#include "keyagent/enrolment/registry.h"
 
 /*
  * Serves until SIGTERM or SIGINT. PLAN, which is used up, is of AGENT's configuration. SIGHUP reads

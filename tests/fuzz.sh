@@ -12,11 +12,14 @@ trap 'rm -rf "$WORK"' EXIT
 
 objects() { printf "$OUT/%s\n" "$@" | sed 's/\.c$/.o/'; }
 
-# What a parser may need: the core, the configuration, the agent but its main(), and of the shim
+# What a parser may need: the core, the configuration, the daemons but their main(), and of the shim
 # and the tools what is bytes in, bytes out.
 PRODUCT=(core/*.c conf/*.c shim/control.c shim/echo.c cli/pdmrun_elf.c cli/pdmrun_script.c)
-for source in keyagent/*.c; do
-    [ "$source" = keyagent/main.c ] || PRODUCT+=("$source")
+for source in keyagent/*.c keyagent/*/*.c; do
+    case $source in
+    */main.c | */admin.c) ;;
+    *) PRODUCT+=("$source") ;;
+    esac
 done
 
 build() {
@@ -28,7 +31,7 @@ build() {
         "${linked[@]}" "${harnesses[@]}" || return
     for harness in "${harnesses[@]}"; do
         clang -fsanitize=fuzzer,$CHECKS "$harness" "${linked[@]}" -liniparser -levent_openssl \
-            -levent_extra -levent_core -lssl -lcrypto -lgmp -lsodium \
+            -levent_extra -levent_core -lssl -lcrypto -lgmp -lsqlite3 -lpq -lsodium \
             -o "$OUT/$(basename "$harness" .o)" || return
     done
 }

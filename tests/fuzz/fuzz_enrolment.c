@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "keyagent/enrolment.h"
+#include "keyagent/enrolment/enrolment.h"
 #include "keyagent/log.h"
 
 #define START_NS (1000 * PDM_NSEC_PER_SEC)

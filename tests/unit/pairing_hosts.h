@@ -13,7 +13,7 @@
 
 #include "core/pairing.h"
 #include "core/registration.h"
-#include "keyagent/handshake.h"
+#include "keyagent/pairing/handshake.h"
 
 #define HOSTS 3
 #define MAILS 4096

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <signal.h>
 
-#include "keyagent/credentials.h"
+#include "keyagent/tls/credentials.h"
 #include "tests/unit/keys_on_disk.h"
 
 #define PKI_COMMAND_MAX 2048

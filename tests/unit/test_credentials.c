@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is shown and who is believed: files that are refused, and what is said of them. */
-#include "keyagent/credentials.h"
+#include "keyagent/tls/credentials.h"
 #include "tests/unit/pki_on_disk.h"
 
 TestSuite(credentials, .init = pki_begin, .fini = keys_end);

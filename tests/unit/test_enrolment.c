@@ -9,8 +9,8 @@
 
 #include "core/modes.h"
 #include "keyagent/clock.h"
-#include "keyagent/enrolled.h"
-#include "keyagent/enrolment.h"
+#include "keyagent/enrolment/enrolled.h"
+#include "keyagent/enrolment/enrolment.h"
 #include "tests/unit/keys_on_disk.h"
 
 #define SECOND PDM_NSEC_PER_SEC
@@ -496,6 +496,35 @@ Test(enrolment, ibc_keys_come_from_pairings)
     cr_assert_eq(keys_there(), 0xa3b1);
     did.pairings = 0;
     cr_assert_eq(keys_there(), 0xa3b1);
+    cr_assert_eq(did.pairings, 0);
+}
+
+/* Whoever is on the way to a peer can begin pairings in its name, and goes away again. */
+Test(enrolment, pairings_in_a_peers_name_cost_no_key_for_good)
+{
+    put_ibc(1);
+    take();
+    pair_key(0, 0xa1, false);
+    did.pairings = 0;
+    cr_assert_eq(keys_there(), 0xa1, "sent under as the only one, so nothing shows its use");
+    cr_assert_eq(did.pairings, 0);
+    pair_key(0, 0xa2, false);
+    pair_key(0, 0xa3, false);
+    cr_assert_eq(keys_there(), 0xa1a3);
+    cr_assert_gt(did.pairings, 0, "which of them the peer has is found out by another");
+    pair_key(0, 0xa4, true);
+    did.pairings = 0;
+    cr_assert_eq(keys_there(), 0xa1a4);
+    cr_assert(got[1].send_at <= now);
+    cr_assert_eq(did.pairings, 0);
+
+    /* Of different negotiations both are to be expected. */
+    put_ibc(2);
+    take();
+    pair_key(1, 0xb1, false);
+    cr_assert_eq(keys_there(), 0xa4b1);
+    did.pairings = 0;
+    cr_assert_eq(keys_there(), 0xa4b1);
     cr_assert_eq(did.pairings, 0);
 }
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "keyagent/highwater.h"
+#include "keyagent/enrolment/highwater.h"
 #include "tests/unit/keys_on_disk.h"
 
 #define FILE_NAME "generations"

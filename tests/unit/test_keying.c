@@ -9,8 +9,8 @@
 #include "core/seal.h"
 #include "keyagent/agent.h"
 #include "keyagent/clock.h"
-#include "keyagent/enrolment.h"
-#include "keyagent/highwater.h"
+#include "keyagent/enrolment/enrolment.h"
+#include "keyagent/enrolment/highwater.h"
 #include "keyagent/requests.h"
 #include "tests/unit/keys_on_disk.h"
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 
 #include "keyagent/clock.h"
-#include "keyagent/link.h"
+#include "keyagent/tls/link.h"
 #include "tests/unit/pki_on_disk.h"
 
 #define PATIENCE_NS (30 * PDM_NSEC_PER_SEC)

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "keyagent/clock.h"
-#include "keyagent/pairing.h"
-#include "keyagent/pairing_ports.h"
+#include "keyagent/pairing/pairing.h"
+#include "keyagent/pairing/pairing_ports.h"
 #include "tests/unit/pairing_hosts.h"
 
 #define PORT 8250

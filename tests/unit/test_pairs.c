@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a primary names: whatever comes and goes in whatever order, the policy says just that. */
 #include "conf/value.h"
-#include "keyagent/pairs.h"
+#include "keyagent/enrolment/pairs.h"
 #include "tests/unit/keys_on_disk.h"
 
 static struct config config;

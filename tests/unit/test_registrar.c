@@ -7,8 +7,8 @@
 #include <netinet/in.h>
 
 #include "keyagent/clock.h"
-#include "keyagent/link.h"
-#include "keyagent/registry.h"
+#include "keyagent/tls/link.h"
+#include "keyagent/enrolment/registry.h"
 #include "tests/unit/pki_on_disk.h"
 
 #define PATIENCE_NS (20 * PDM_NSEC_PER_SEC)
