@@ -114,8 +114,10 @@ static enum pdm_attach_status seal(struct pdm_flow *flow, const _Atomic uint64_t
  */
 static void give_up_unanswered(struct pdm_flow *flow, int64_t now)
 {
-    if (flow->named == flow->built && now - flow->received_at > flow->round_trip)
-        flow->answered = flow->built;
+    if (flow->named != flow->built || now - flow->received_at <= flow->round_trip)
+        return;
+    flow->answered = flow->built;
+    flow->presumed = 0;
 }
 
 enum pdm_attach_status pdm_flow_attach(struct pdm_flow *flow, const _Atomic uint64_t *guard,
@@ -191,19 +193,25 @@ static bool is_overlapped(struct pdm_flow *flow)
     if (flow->steady >= PDM_STEADY_SAMPLES) {
         flow->steady = 0;
         flow->answered = flow->built - 1;
+        flow->presumed = 0;
     }
     return true;
 }
 
 /*
  * Only the first packet that names a send answers it, and only if no packet before it went
- * missing: else the tail of a long download would read as a slow server.
+ * missing: else the tail of a long download would read as a slow server. If a packet without an
+ * option seems to have answered it, one of the two was no answer.
  */
 static void sample_server(struct pdm_flow *flow, uint64_t named, bool follows, int64_t server,
                           struct pdm_sample *sample)
 {
     if (named <= flow->named || !follows)
         return;
+    if (flow->presumed > 0 && named <= flow->answered) {
+        pdm_flow_doubt(flow);
+        return;
+    }
     sample->has_server = true;
     sample->server = server;
     sample->overlapped =
@@ -248,6 +256,35 @@ static void acknowledge(struct pdm_flow *flow, uint16_t psnlr)
         flow->answered++;
     if (named > flow->kri_began)
         flow->kri_acknowledged = true;
+}
+
+void pdm_flow_doubt(struct pdm_flow *flow)
+{
+    flow->answered -= flow->presumed;
+    flow->presumed = 0;
+    flow->doubted = true;
+}
+
+void pdm_flow_sent_plain(struct pdm_flow *flow)
+{
+    flow->plain_sent++;
+}
+
+/*
+ * An answer to a packet without an option is none to a send; which of those that wait is answered
+ * first is not known, so the sends wait longer. A packet when nothing waits was sent unasked, or
+ * twice, or is one of several in answer to one: others may have been, too.
+ */
+void pdm_flow_received_plain(struct pdm_flow *flow)
+{
+    if (flow->plain_sent > 0) {
+        flow->plain_sent--;
+    } else if (flow->answered < flow->built && !flow->doubted) {
+        flow->answered++;
+        flow->presumed++;
+    } else if (flow->built > 0) {
+        pdm_flow_doubt(flow);
+    }
 }
 
 void pdm_flow_answered(struct pdm_flow *flow, int64_t at)

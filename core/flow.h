@@ -29,6 +29,9 @@ struct pdm_flow {
     bool kri_acknowledged; /* a PSNLR named a send under the current Kri */
     uint64_t named;        /* value of built at the latest own send that a PSNLR named; 0: none */
     uint64_t answered;     /* own sends that were answered, or will not be */
+    uint64_t presumed;     /* of those: that a packet without an option seems to have answered */
+    uint64_t plain_sent;   /* own packets without an option that may still be answered */
+    bool doubted;          /* nobody knows what a packet without an option answers */
     uint64_t waiting;      /* own sends that waited for an answer at the last overlapped sample */
     uint32_t steady;       /* samples for which that stayed the same */
     int64_t round_trip;    /* from the last send that was named to the packet that named it */
@@ -64,6 +67,15 @@ void pdm_flow_answered(struct pdm_flow *flow, int64_t at);
  * more to say of that exchange than how long it took.
  */
 void pdm_flow_lost(struct pdm_flow *flow);
+/*
+ * Of what is no stream: a packet without an option was sent, or received. Each answers one that was
+ * sent; of a peer that has not all it needs for options, or no room for one, nothing else tells.
+ * Both ways must be told of, or the flow is to be doubted.
+ */
+void pdm_flow_sent_plain(struct pdm_flow *flow);
+void pdm_flow_received_plain(struct pdm_flow *flow);
+/* From now on, packets without an option answer nothing; nor did they before. */
+void pdm_flow_doubt(struct pdm_flow *flow);
 /* The option that was built last did not leave. */
 void pdm_flow_withheld(struct pdm_flow *flow);
 /* A new lease has been put into flow->sender. */

@@ -43,6 +43,9 @@ static bool start_flow(struct pdm_flow_entry *e, uint8_t format, struct pdm_slot
 {
     uint8_t key[PDM_PRSEQ_KEY_LEN];
     struct pdm_stream stream = e->flow.stream; /* outlives the lease */
+    /* What was sent before may still be answered. */
+    uint64_t waiting = e->flow.plain_sent + e->flow.built - e->flow.answered;
+    bool doubted = e->flow.doubted;
     uint16_t psn;
 
     if (!random_psn(&psn) || !pdm_entropy(key, sizeof key))
@@ -50,6 +53,8 @@ static bool start_flow(struct pdm_flow_entry *e, uint8_t format, struct pdm_slot
     sodium_memzero(&e->flow, sizeof e->flow);
     pdm_flow_init(&e->flow, (enum pdm_format)format, psn, slot);
     e->flow.stream = stream;
+    e->flow.plain_sent = waiting;
+    e->flow.doubted = doubted;
     e->named = 0;
     pdm_prseq_key(&e->flow.clear_prseq, key);
     return true;

@@ -54,6 +54,7 @@ enum pdm_descriptor_flag {
     PDM_FD_MORE = 1 << 17,           /* after MSG_MORE */
     PDM_FD_SEGMENTS = 1 << 18,       /* UDP_SEGMENT */
     PDM_FD_ODD_ROUTE = 1 << 23,      /* the source address cannot be foretold */
+    PDM_FD_SENT_UNTOLD = 1 << 30,    /* it sent before there was a flow to tell of it */
     PDM_FD_OWN_HEADERS = 1 << 27,    /* IPV6_HDRINCL */
     PDM_FD_ANSWERS = 1 << 28,        /* it sent an Echo Reply: others' requests are its business */
     PDM_FD_SEND_STAMPS = 1 << 22     /* what it sends comes back, headers included */

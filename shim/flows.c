@@ -291,6 +291,7 @@ static struct pdm_flow_entry *find(const struct pdm_tuple *tuple, uint64_t hash,
             continue;
         prefetch(e);
         if (!try_lock(e)) {
+            atomic_store_explicit(&e->disturbed, true, memory_order_relaxed);
             *taken = true;
             break;
         }

@@ -47,13 +47,15 @@ static struct pdm_flow_entry *flow_of_connected(int fd, struct pdm_descriptor *d
 }
 
 /*
- * Whether a received packet may begin a flow. Raw sockets get everyone's echoes: replies to the
- * requests of others, and requests that the kernel or another program answers.
+ * Whether a received packet may begin a flow: with options, but raw sockets get everyone's echoes:
+ * replies to the requests of others, and requests that the kernel or another program answers.
  */
-static bool may_begin(const struct pdm_descriptor *d, const struct pdm_echo *echo)
+static bool may_begin(const struct pdm_descriptor *d, const struct pdm_control_received *control,
+                      const struct pdm_echo *echo)
 {
-    return !pdm_descriptor_is_icmp(d) ||
-           (!echo->asked && (pdm_descriptor_flags(d) & PDM_FD_ANSWERS) != 0);
+    if (!pdm_descriptor_is_icmp(d))
+        return control->dstopts != NULL;
+    return !echo->asked && (pdm_descriptor_flags(d) & PDM_FD_ANSWERS) != 0;
 }
 
 static struct pdm_flow_entry *flow_of(int fd, struct pdm_descriptor *d,
@@ -76,8 +78,8 @@ static struct pdm_flow_entry *flow_of(int fd, struct pdm_descriptor *d,
         return NULL;
     if (!pdm_addr_takes_part(local))
         return NULL;
-    return may_begin(d, echo) ? pdm_peer_flow(d, local, peer, echo, now)
-                              : pdm_peer_find(d, local, peer, echo, now);
+    return may_begin(d, control, echo) ? pdm_peer_flow(d, local, peer, echo, now)
+                                       : pdm_peer_find(d, local, peer, echo, now);
 }
 
 /* Whether the packet's stamp is the kernel's receive time. On a socket not settled yet, settles it
@@ -135,6 +137,29 @@ static void take_reply(struct pdm_flow_entry *e, const struct pdm_echo *echo, in
         pdm_delay_add(&pdm_flow_slot(&e->flow)->total, at - sent_at);
 }
 
+/*
+ * Tells the flow of a datagram without options, if there is one. Who found its lock taken may have
+ * sent what this answers.
+ */
+static void take_plain(int fd, struct pdm_descriptor *d, const struct incoming *in,
+                       const struct pdm_control_received *control)
+{
+    const struct pdm_echo none = {0};
+
+    if (in->peeked || control->dstopts != NULL || pdm_descriptor_is_raw(d) ||
+        (pdm_peer_is_one(d) && atomic_load_explicit(&d->flow, memory_order_relaxed) == 0))
+        return;
+    struct pdm_flow_entry *e = flow_of(fd, d, control, in->msg, &none, pdm_clock(CLOCK_MONOTONIC));
+
+    if (e == NULL)
+        return;
+    if (atomic_load_explicit(&e->disturbed, memory_order_relaxed) ||
+        (pdm_descriptor_flags(d) & PDM_FD_SENT_UNTOLD) != 0)
+        pdm_flow_doubt(&e->flow);
+    pdm_flow_received_plain(&e->flow);
+    pdm_flow_release(e);
+}
+
 /* Gives a packet's option to its flow; one that was only peeked at tells of its stamp alone. */
 static void take_in(int fd, struct pdm_descriptor *d, const struct incoming *in)
 {
@@ -142,6 +167,7 @@ static void take_in(int fd, struct pdm_descriptor *d, const struct incoming *in)
     struct pdm_echo echo = {0};
     bool ours = may_take_part(d, in, &echo) && (control.dstopts != NULL || echo.asked);
 
+    take_plain(fd, d, in, &control);
     if (control.has_stamp && !in->peeked)
         atomic_store_explicit(&d->last_stamp, control.stamp, memory_order_relaxed);
     if (!ours && in->entered == 0 && control.has_stamp)

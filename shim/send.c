@@ -190,6 +190,8 @@ static bool attach(struct pdm_flow_entry *e, const struct outgoing *o, uint32_t 
              pdm_may_attach(now) && pdm_path_open(e, now) &&
              pdm_send_option(e, now, pointer, option);
     }
+    if (!ok)
+        pdm_flow_sent_plain(&e->flow);
     pdm_flow_release(e);
     return ok;
 }
@@ -222,6 +224,14 @@ static bool address(struct pdm_descriptor *d, struct outgoing *o)
     return true;
 }
 
+/* What is sent before there is a flow may be answered once there is one. */
+static void note_untold(struct pdm_descriptor *d, const struct msghdr *msg)
+{
+    if ((pdm_descriptor_flags(d) & (PDM_FD_OURS | PDM_FD_SENT_UNTOLD)) == 0 &&
+        !pdm_peer_idle(d, msg->msg_name, msg->msg_namelen))
+        pdm_descriptor_set(d, PDM_FD_SENT_UNTOLD);
+}
+
 /* Makes O->MSG, with an option, from O->OWN. CONTROL holds its control messages. */
 static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int flags,
                     uint8_t *control, size_t cap)
@@ -242,8 +252,10 @@ static bool prepare(int fd, struct pdm_descriptor *d, struct outgoing *o, int fl
     int64_t now = pdm_clock(CLOCK_MONOTONIC);
 
     e = o->peer != NULL ? find_unconnected(fd, d, o, &own, now) : pdm_peer_connected(fd, d, now);
-    if (e == NULL)
+    if (e == NULL) {
+        note_untold(d, o->own);
         return false;
+    }
     pdm_options_want(fd, d); /* set before the first send, they find its answer stamped */
     find_own_header(fd, d, &own, &own_header);
     if (!attach(e, o, state, &own_header, own.usable && (flags & MSG_MORE) == 0, now, &format,

@@ -340,6 +340,117 @@ Test(flow, overlapped_ends_without_a_pause)
     cr_assert_eq(marked, PDM_STEADY_SAMPLES + 1);
 }
 
+/* --- packets without an option --- */
+
+/*
+ * What happens to A, a step a letter, 20 ms apart. s, r: it sends, or receives, a packet without an
+ * option. S: it sends an option, which B has WAY later; L: one that gets lost. R: it receives what
+ * B has sent WAY before, which names the latest that B has. What it thinks of the latter: c, clean;
+ * o, overlapped; -, no server delay.
+ */
+static void play(const char *steps, const char *expected)
+{
+    char got[PDM_STEADY_SAMPLES * 2 + 2] = "";
+    size_t samples = 0;
+    int64_t now = SEC;
+
+    start_both(PDM_FORMAT_PLAIN);
+    for (const char *step = steps; *step != '\0'; step++, now += 20 * MS) {
+        struct pdm_sample sample;
+
+        switch (*step) {
+        case 's':
+            pdm_flow_sent_plain(&a.flow);
+            break;
+        case 'r':
+            pdm_flow_received_plain(&a.flow);
+            break;
+        case 'S':
+            carry(&a, &b, now);
+            break;
+        case 'L':
+            send_at(&a, now);
+            break;
+        default:
+            sample = carry(&b, &a, now - WAY * MS);
+            got[samples++] = !sample.has_server ? '-' : sample.overlapped ? 'o' : 'c';
+        }
+    }
+    cr_assert_str_eq(got, expected, "%s: %s, not %s", steps, got, expected);
+}
+
+/* B's agent is asking, or B holds options back, or has no room for one in a large answer. */
+Test(flow, answered_without_an_option)
+{
+    static const struct {
+        const char *steps, *expected;
+    } lockstep[] = {
+        {"SrSR", "c"},           {"SrSrSrSRSRSR", "ccc"},
+        {"SRSrSRSrSrSR", "ccc"}, {"srSrSR", "c"}, /* A's agent was asking, too */
+        {"SRsrSrSR", "cc"},                       /* A has no room for an option */
+        {"SSrR", "c"},                            /* both at once, answered in turn */
+        {"rSrSR", "c"},                           /* B began */
+    };
+
+    for (size_t i = 0; i < sizeof lockstep / sizeof lockstep[0]; i++)
+        play(lockstep[i].steps, lockstep[i].expected);
+}
+
+/* B reads a request before it answers the one before; some answers carry no option. */
+Test(flow, reads_ahead_and_answers_without_an_option)
+{
+    static const struct {
+        const char *steps, *expected;
+    } ahead[] = {
+        {"SSrSRSRSR", "ooo"},  {"SSrSrSRSRSrSR", "ooo"}, {"SSRSrSRSrSR", "ooo"},
+        {"sSrSRSRSR", "ooo"},  /* the first answer is not to the first option */
+        {"SsSrSRSRSR", "ooo"}, /* it may be to either */
+        {"SSRSsrRSR", "ooo"},
+    };
+
+    for (size_t i = 0; i < sizeof ahead / sizeof ahead[0]; i++)
+        play(ahead[i].steps, ahead[i].expected);
+}
+
+/* Then what is received is no measure of what was answered. */
+Test(flow, plain_packets_that_answer_nothing)
+{
+    static const struct {
+        const char *steps, *expected;
+    } unasked[] = {
+        {"LSrSR", "o"},          /* a request is lost */
+        {"SSrSR", "o"},          /* or an answer to it */
+        {"SrrSSRSRSR", "ooo"},   /* an answer comes twice */
+        {"SrSrrSSRSRSR", "ooo"}, /* each answer is of several packets */
+        {"SrrrSrrrSRSRSR", "ooo"},
+        {"rrrSrrSSRSrRSrR", "ooo"}, /* they come all the time */
+        {"SrRSRSR", "-cc"}, /* what comes with an option is no answer, or what came before */
+        {"SrSrrSR", "o"},
+    };
+
+    for (size_t i = 0; i < sizeof unasked / sizeof unasked[0]; i++)
+        play(unasked[i].steps, unasked[i].expected);
+}
+
+/* With a doubt, nothing is counted that way any more, but a loss is still given up. */
+Test(flow, doubted)
+{
+    int marked = 0;
+
+    start_both(PDM_FORMAT_PLAIN);
+    for (int i = 0; i < 3; i++) {
+        send_at(&a, SEC + i * 20 * MS);
+        pdm_flow_received_plain(&a.flow);
+    }
+    pdm_flow_doubt(&a.flow);
+    for (int i = 3; i < 200; i++) {
+        carry(&a, &b, SEC + i * 20 * MS);
+        pdm_flow_received_plain(&a.flow);
+        marked += carry(&b, &a, SEC + (i * 20 + WAY + 1) * MS).overlapped;
+    }
+    cr_assert_eq(marked, PDM_STEADY_SAMPLES + 1);
+}
+
 /* 20 ms of DELTATLR are known to 0.55 us: too coarse for a network delay of less than 16 times
  * that. */
 Test(flow, imprecise)
