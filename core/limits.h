@@ -233,6 +233,7 @@
 
 /* The agent: searches. A trial costs about 2 us. */
 #define AGENT_SEARCH_JOBS 64                          /* searches going on at a time */
+#define AGENT_SEARCH_PEER_JOBS 4                      /* of them for one peer */
 #define AGENT_SEARCH_SPANS 4                          /* parts of one search */
 #define AGENT_SEARCH_SLICE_NS (1 * PDM_NSEC_PER_MSEC) /* of the loop's time at once */
 #define AGENT_SEARCH_PAUSE_US 3000   /* between slices: a quarter of one processor at most */
@@ -364,7 +365,7 @@
 #define PRIMARY_LISTENERS_MAX 16       /* addresses to listen on */
 #define PRIMARY_STRANGERS_MAX 1024     /* connections whose handshake is not done */
 #define PRIMARY_SECONDARIES_MAX 65536  /* connected */
-#define PRIMARY_PARTNERS_MAX 16        /* connections with primaries of one peer */
+#define PRIMARY_PARTNERS_MAX 8         /* connections with primaries of one peer, on one side */
 #define PRIMARY_TARGETS_MAX 16         /* addresses of one peer to connect to */
 #define PRIMARY_TICK_S 1
 #define PRIMARY_WHY_MAX 160 /* octets of why something is refused, with the terminating zero */
@@ -385,6 +386,12 @@
 #define PRIMARY_IDENTITIES_MAX 4096 /* private keys of addresses that are remembered, of ibc */
 #define PRIMARY_MASTERS_MAX 64      /* likewise, master secrets */
 #define LIST_GROUPS_MAX 256         /* of servers, in one list */
+
+/* A primary: what one of those who connect to it may take of what is for all. */
+#define PRIMARY_STRANGERS_SOURCE 128 /* handshakes under way of one /64, or IPv4 address */
+#define PRIMARY_CERTIFICATE_LINKS 16 /* the agents of one host have one certificate */
+#define PRIMARY_UNUSED_NS (60 * PDM_NSEC_PER_SEC) /* connected, and not for what it is for */
+#define PRIMARY_NEGOTIATIONS_MINUTE 20 /* begun or answered for one pair: then so many a minute */
 
 /* The store of a primary. */
 #define DB_LABEL_MAX 512 /* octets of what a database is called in messages */

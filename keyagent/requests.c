@@ -382,10 +382,17 @@ static void follow_found(struct request *q, const struct search_target *target, 
     struct opening o = {.tuple = pdm_tuple_reverse(&target->tuple), .group = target->group};
 
     o.association = associations_get(&q->agent->associations, target->association);
-    if (key_opening(q, &o) == PDM_STATUS_OK && o.keying.count > 1 &&
+    if (o.association != NULL && key_opening(q, &o) == PDM_STATUS_OK && o.keying.count > 1 &&
         o.keying.of[1].serial == serial)
         (void)follow_peer(q, &o);
     keying_wipe(&o.keying);
+}
+
+void requests_found(struct agent *agent, const struct search_hit *hit)
+{
+    struct request q = {.agent = agent, .now = clock_now()};
+
+    follow_found(&q, &hit->target, hit->serial);
 }
 
 static enum pdm_status search(struct request *q)

@@ -26,6 +26,9 @@ struct reply {
 /* Answers the message of LEN octets that client WHO sent. */
 void requests_answer(struct agent *agent, const struct client_id *who, const uint8_t *bytes,
                      size_t len, struct reply *reply);
+/* A search that went on has found HIT: what the peer sends under is followed at once, since the
+ * flow that asked may be over before it asks again. */
+void requests_found(struct agent *agent, const struct search_hit *hit);
 /* Its client had left: the flow that it opened is nobody's. */
 void requests_undelivered(struct agent *agent, const struct reply *reply);
 

@@ -292,11 +292,27 @@ static struct search_job *job_of(struct search *s, const struct search_target *t
     return NULL;
 }
 
-/* JOB says what is to be done. */
+static uint32_t jobs_of_peer(const struct search *s, const struct search_target *target)
+{
+    uint32_t jobs = 0;
+
+    for (uint32_t i = 0; i < AGENT_SEARCH_JOBS; i++)
+        jobs += s->job[i].used && s->job[i].target.association == target->association &&
+                memcmp(s->job[i].target.tuple.saddr, target->tuple.saddr, PDM_ADDR_LEN) == 0;
+    return jobs;
+}
+
+/*
+ * JOB says what is to be done. What one finds of a peer spares the others of that peer their
+ * search, so a few are soon done, where many would keep each other waiting for longer than a flow
+ * lives.
+ */
 static enum pdm_status enqueue(struct search *s, const struct search_job *job)
 {
     struct search_job *place = s->job;
 
+    if (jobs_of_peer(s, &job->target) >= AGENT_SEARCH_PEER_JOBS)
+        return PDM_STATUS_LATER;
     if (s->jobs == AGENT_SEARCH_JOBS)
         return PDM_STATUS_QUOTA;
     while (place->used)
@@ -369,7 +385,7 @@ static enum pdm_status ask_of_each(struct search *s, const struct keying *k,
                                    const struct search_kri *highest, int64_t now,
                                    struct search_kri *found)
 {
-    struct search_job job = {.used = true, .target = *target};
+    struct search_job job = {.used = true, .target = *target, .as_of = s->count_found};
     enum pdm_status status = PDM_STATUS_LATER;
 
     for (unsigned i = 0; i < k->count && status == PDM_STATUS_LATER; i++) {
@@ -425,16 +441,24 @@ static void job_end(struct search *s, struct search_job *job)
     s->jobs--;
 }
 
+static void job_found(struct search *s, struct search_job *job, const struct keying_secret *k,
+                      uint64_t kri, int64_t now, struct search_hit *hit)
+{
+    hit->found = judge(s, k, &job->target, kri, now) == PDM_STATUS_OK;
+    hit->target = job->target;
+    hit->serial = k->serial;
+    job_end(s, job);
+}
+
 /* One span, whose secret is K, for as long as a slice lasts. False: no more, for now or at all. */
 static bool job_span(struct search *s, struct search_job *job, const struct keying_secret *k,
-                     int64_t now)
+                     int64_t now, struct search_hit *hit)
 {
     uint64_t kri;
 
     for (uint32_t n = 1; job_next(job, &kri); n++) {
         if (opens(s, k, &job->target, kri)) {
-            judge(s, k, &job->target, kri, now);
-            job_end(s, job);
+            job_found(s, job, k, kri, now, hit);
             return false;
         }
         if (n % CLOCK_EVERY == 0 && clock_now() - now > AGENT_SEARCH_SLICE_NS)
@@ -444,15 +468,40 @@ static bool job_span(struct search *s, struct search_job *job, const struct keyi
 }
 
 /* Secrets may have come and gone since the search began: one that is gone opens nothing. */
-static void job_slice(struct search *s, struct search_job *job, const struct keying *k, int64_t now)
+/* Another search may have shown meanwhile which generation the peer is in. */
+static bool job_again(struct search *s, struct search_job *job, const struct keying *k, int64_t now,
+                      struct search_hit *hit)
+{
+    bool opened = false;
+    uint64_t kri;
+
+    for (unsigned i = 0; i < k->count && !opened; i++) {
+        const struct peer view = view_of(peer_of(s, &k->of[i], &job->target), NULL);
+
+        if (begin_trials(s, &k->of[i], &job->target))
+            opened = try_at_once(s, &k->of[i], &job->target, &view, NULL, &kri);
+        end_trials(s);
+        if (opened)
+            job_found(s, job, &k->of[i], kri, now, hit);
+    }
+    return opened;
+}
+
+static void job_slice(struct search *s, struct search_job *job, const struct keying *k, int64_t now,
+                      struct search_hit *hit)
 {
     bool more = true;
 
+    if (job->as_of != s->count_found) {
+        job->as_of = s->count_found;
+        if (job_again(s, job, k, now, hit))
+            return;
+    }
     while (more && job->at_span < job->spans) {
         const struct keying_secret *secret = keying_find(k, job->span[job->at_span].serial);
 
         if (secret != NULL && begin_trials(s, secret, &job->target))
-            more = job_span(s, job, secret, now);
+            more = job_span(s, job, secret, now, hit);
         else
             job->at_span++;
         end_trials(s);
@@ -465,10 +514,11 @@ static void job_slice(struct search *s, struct search_job *job, const struct key
     job_end(s, job);
 }
 
-bool search_run(struct search *s, int64_t now)
+bool search_run(struct search *s, int64_t now, struct search_hit *hit)
 {
     struct keying k;
 
+    *hit = (struct search_hit){.found = false};
     if (s->jobs == 0)
         return false;
     do
@@ -477,7 +527,7 @@ bool search_run(struct search *s, int64_t now)
 
     struct search_job *job = &s->job[s->turn];
     if (keying_for(s, &job->target, now, &k) == PDM_STATUS_OK)
-        job_slice(s, job, &k, now);
+        job_slice(s, job, &k, now, hit);
     else
         job_end(s, job);
     keying_wipe(&k);

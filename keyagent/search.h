@@ -55,6 +55,7 @@ struct search_job {
     uint32_t at_span;
     uint32_t generation; /* how far it got in that span */
     uint32_t counter;
+    uint64_t as_of; /* count_found when what is likely was tried last */
 };
 
 struct search_found {
@@ -100,7 +101,14 @@ void search_reset(struct search *s);
  */
 enum pdm_status search_ask(struct search *s, const struct search_target *target,
                            const struct search_kri *highest, int64_t now, struct search_kri *found);
+/* What a search that went on has found. */
+struct search_hit {
+    bool found;
+    struct search_target target;
+    uint32_t serial; /* of the secret that opens it */
+};
+
 /* One slice of the searches that go on. False if there are no more. */
-bool search_run(struct search *s, int64_t now);
+bool search_run(struct search *s, int64_t now, struct search_hit *hit);
 
 #endif

@@ -269,10 +269,13 @@ static void on_uevent(evutil_socket_t fd, short what, void *arg)
 static void on_search(evutil_socket_t fd, short what, void *arg)
 {
     struct server *s = arg;
+    struct search_hit hit;
 
     (void)fd;
     (void)what;
-    search_run(&s->agent->search, clock_now());
+    search_run(&s->agent->search, clock_now(), &hit);
+    if (hit.found)
+        requests_found(s->agent, &hit);
     search_goes_on(s);
 }
 

@@ -501,7 +501,9 @@ static void expect_found(uint8_t octet, uint64_t kri, uint32_t serial)
     struct pdm_search_reply r = ask_search(octet, kri);
 
     for (int i = 0; i < 2000 && r.status == PDM_STATUS_LATER; i++) {
-        search_run(&agent.search, clock_now());
+        struct search_hit hit;
+
+        search_run(&agent.search, clock_now(), &hit);
         r = ask_search(octet, kri);
         usleep(3000); /* within the budget of searches */
     }

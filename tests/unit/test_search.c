@@ -54,20 +54,25 @@ TestSuite(search, .init = begin, .fini = end);
 #define KRI(generation, counter) ((uint64_t)(generation) << 32 | (counter))
 
 /* What the peer sends under KRI; each time another. */
-static struct search_target sealed(uint64_t kri)
+static struct search_target sealed_for(const struct pdm_tuple *flow, uint64_t kri)
 {
     static const _Atomic uint64_t guard = 1;
-    struct search_target target = {.tuple = tuple};
+    struct search_target target = {.tuple = *flow};
     struct pdm_fields fields = {.psntp = 1};
     uint8_t secret[PDM_NH_MAX], seed[PDM_SEED_LEN];
     struct pdm_sender sender;
 
     memset(&sender, 0, sizeof sender);
     randombytes_buf(seed, sizeof seed);
-    cr_assert(pdm_flow_secret(&associations.item[0].suite, associations.shared[0], &tuple, secret));
+    cr_assert(pdm_flow_secret(&associations.item[0].suite, associations.shared[0], flow, secret));
     cr_assert(pdm_sender_init(&sender, 1, &associations.item[0].suite, secret, kri, 1, seed));
     cr_assert_eq(pdm_seal(&sender, &guard, PDM_OPTION_TYPE, &fields, target.option), PDM_SEALED);
     return target;
+}
+
+static struct search_target sealed(uint64_t kri)
+{
+    return sealed_for(&tuple, kri);
 }
 
 /* As a shim asks: again, for as long as it is told to. A second passes, so that budgets do not
@@ -85,7 +90,9 @@ static enum pdm_status ask_for(const struct search_target *target, const uint64_
     enum pdm_status status = search_ask(&search, target, above, now, &found);
     *at_once = status != PDM_STATUS_LATER;
     if (status == PDM_STATUS_LATER) {
-        while (search_run(&search, now))
+        struct search_hit hit;
+
+        while (search_run(&search, now, &hit))
             ;
         now += PDM_NSEC_PER_SEC;
         status = search_ask(&search, target, above, now, &found);
@@ -289,15 +296,48 @@ Test(search, the_queue_is_bounded)
     uint32_t later = 0;
     struct search_kri found;
 
-    for (uint16_t port = 1; port <= 2 * AGENT_SEARCH_JOBS; port++) {
+    for (uint8_t peer = 1; peer <= 2 * AGENT_SEARCH_JOBS; peer++) {
         struct search_target target = sealed(KRI(0, 0));
 
-        target.tuple.sport = (uint16_t)(1000 + port);
+        target.tuple.saddr[14] = peer;
         later += search_ask(&search, &target, NULL, now, &found) == PDM_STATUS_LATER;
         now += PDM_NSEC_PER_SEC;
     }
     cr_expect_eq(later, AGENT_SEARCH_JOBS);
     cr_expect_eq(search.jobs, AGENT_SEARCH_JOBS);
+}
+
+/* Whatever a peer's flows ask for, a few searches find for all of them where it is now. */
+Test(search, one_find_spares_a_peers_others_theirs)
+{
+    const uint64_t kri = KRI(9000, 0);
+    struct search_target flow[4 * AGENT_SEARCH_PEER_JOBS];
+    struct search_kri found;
+    struct search_hit hit;
+    uint32_t hits = 0;
+
+    for (uint16_t i = 0; i < 4 * AGENT_SEARCH_PEER_JOBS; i++) {
+        struct pdm_tuple other = tuple;
+
+        other.sport = (uint16_t)(1000 + i);
+        flow[i] = sealed_for(&other, kri);
+        cr_expect_eq(search_ask(&search, &flow[i], NULL, now, &found), PDM_STATUS_LATER);
+        now += PDM_NSEC_PER_SEC;
+    }
+    cr_expect_eq(search.jobs, AGENT_SEARCH_PEER_JOBS);
+    while (!search_run(&search, now, &hit) || !hit.found)
+        cr_assert_gt(search.jobs, 0);
+    for (uint32_t slices = 0; search.jobs > 0; slices++) {
+        cr_assert_lt(slices, AGENT_SEARCH_PEER_JOBS);
+        search_run(&search, now, &hit);
+        hits += hit.found;
+    }
+    cr_expect_eq(hits, AGENT_SEARCH_PEER_JOBS - 1);
+    for (uint16_t i = 0; i < 4 * AGENT_SEARCH_PEER_JOBS; i++) {
+        cr_expect_eq(search_ask(&search, &flow[i], NULL, now, &found), PDM_STATUS_OK);
+        cr_expect_eq(found.kri, kri);
+        now += PDM_NSEC_PER_SEC;
+    }
 }
 
 Test(search, peers_are_kept)
