@@ -7,29 +7,12 @@ set -u
 cd "$(dirname "$0")/.." || exit
 export BUILD=${BUILD:-build}
 PYTHON=${PYTHON:-/usr/bin/python3}
+# shellcheck source=tests/demonstration.sh
+. tests/demonstration.sh
 LINK_MS=10
 SERVER_MS=20
 PROBES=40
 INTERVAL=0.08 # longer than a probe takes
-
-die() {
-    echo "demo: $*" >&2
-    exit 1
-}
-
-# WHAT CMD...: what CMD prints is shown if it fails.
-quietly() {
-    local what=$1 log
-    shift
-    log=$(mktemp) || exit
-    printf '%s\n' "$what"
-    if ! "$@" >"$log" 2>&1 </dev/null; then
-        cat "$log" >&2
-        rm -f "$log"
-        die "failed: $what"
-    fi
-    rm -f "$log"
-}
 
 demonstrate() {
     agents_up "$1" || die "the agents did not start"
@@ -41,8 +24,7 @@ demonstrate() {
     agents_down
 }
 
-[ "$(id -u)" -eq 0 ] || die "root is needed, for packages and network namespaces"
-quietly "packages ..." .ci/packages
+demo_begin
 quietly "building ..." make -j2 "BUILD=$BUILD" all "$BUILD/tests/net/linksim"
 # shellcheck source=tests/net/netns.sh
 . tests/net/netns.sh

@@ -14,6 +14,8 @@ cd "$(dirname "$0")/../.." || exit 1
 BIN=$(cd "$BUILD" && pwd) || exit 1
 # shellcheck source=tests/net/netns.sh
 . tests/net/netns.sh
+# shellcheck source=tests/net/pki.sh
+. tests/net/pki.sh
 
 unset XDG_RUNTIME_DIR XDG_CONFIG_HOME XDG_STATE_HOME PDMV2_AGENT PDMV2_MODE
 FAILED=0
@@ -151,13 +153,15 @@ options_agree() {
             <(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$page" | options_in_mdoc)
 }
 
-# SECTION PATTERN: the keys that the agent says are allowed are those of pdmv2.conf(5)
+# PROGRAM PAGE SECTION PATTERN...: the keys that the program says are allowed are the page's
 keys_agree() {
-    local allowed
-    printf '[%s]\nunheard_of = 1\n' "$1" >"$WORK/unknown.conf"
-    allowed=$("$BIN/pdmkeyagent" -t -c "$WORK/unknown.conf" 2>&1 | sed -n 's/.*allowed are: //p')
+    local allowed pattern
+    printf '[%s]\nunheard_of = 1\n' "$3" >"$WORK/unknown.conf"
+    allowed=$("$BIN/$1" -t -c "$WORK/unknown.conf" 2>&1 | sed -n 's/.*allowed are: //p')
     diff <(tr -d ' ' <<<"$allowed" | tr ',' '\n' | sort) \
-        <(sed -n "/^\\.Ss $2/,/^\\.\\(Ss\\|Sh\\)/s/^\\.It Ic //p" man/pdmv2.conf.5 | sort)
+        <(for pattern in "${@:4}"; do
+            sed -n "/^\\.Ss $pattern/,/^\\.\\(Ss\\|Sh\\)/s/^\\.It Ic //p" "$2"
+        done | sort)
 }
 
 # PAGE NAME: the literal text behind the mark .\" example: NAME
@@ -170,6 +174,14 @@ configuration_example() {
     example man/pdmv2.conf.5 configuration >"$WORK/example.conf" &&
         "$BIN/pdmctl" keygen "$WORK/london.key" &&
         "$BIN/pdmkeyagent" -t -c "$WORK/example.conf" | grep 'ok, associations: 2'
+}
+
+primary_example() {
+    mkdir "$WORK/primary" && example man/pdmprimary.conf.5 configuration >"$WORK/primary/conf" &&
+        pki_ca "$WORK/primary" ca && pki_ca "$WORK/primary" ca-b &&
+        pki_leaf "$WORK/primary" ca primary DNS:ps.a.example &&
+        "$BIN/pdmctl" keygen "$WORK/primary/store.key" &&
+        "$BIN/pdmprimary" -t -c "$WORK/primary/conf" | grep 'ok, peers: 1'
 }
 
 sample_configuration() {
@@ -204,8 +216,17 @@ check "pdmping(1): options" options_agree pdmping man/pdmping.1
 check "pdmctl(1): options" options_agree pdmctl man/pdmctl.1
 check "pdmrun(1): options" options_agree pdmrun man/pdmrun.1
 check "pdmkeyagent(8): options" options_agree pdmkeyagent man/pdmkeyagent.8
-check "pdmv2.conf(5): keys of [agent]" keys_agree agent 'The section'
-check "pdmv2.conf(5): keys of [association]" keys_agree 'association x' 'The sections'
+check "pdmprimary(8): options" options_agree pdmprimary man/pdmprimary.8
+PAGE=man/pdmv2.conf.5
+check "pdmv2.conf(5): keys of [agent]" keys_agree pdmkeyagent $PAGE agent 'The section'
+check "pdmv2.conf(5): keys of [association]" keys_agree pdmkeyagent $PAGE 'association x' 'The sections'
+PAGE=man/pdmprimary.conf.5
+check "pdmprimary.conf(5): keys of [primary]" keys_agree pdmprimary $PAGE primary 'The section \[primary'
+check "pdmprimary.conf(5): keys of [clients]" keys_agree pdmprimary $PAGE clients 'The section \[clients'
+check "pdmprimary.conf(5): keys of [servers]" keys_agree pdmprimary $PAGE 'servers x' \
+    'The section \[clients' 'The sections \[servers'
+check "pdmprimary.conf(5): keys of [peer]" keys_agree pdmprimary $PAGE 'peer x' 'The sections \[peer'
+check "pdmprimary.conf(5): example" primary_example
 check "pdmv2.conf(5): example" configuration_example
 check "conf/pdmv2.conf" sample_configuration
 check "libpdmv2(3): example" c_example

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Decrypts every option of a run with the witness and compares with what the agents report.
 
-    witness_check.py volley LABEL DIRECTORY --aead NAME --key FILE [--kri N] [--window N]
-    witness_check.py probes LABEL DIRECTORY --aead NAME --key FILE
+    witness_check.py volley LABEL DIRECTORY SECRET --kri N --window N
+    witness_check.py probes LABEL DIRECTORY SECRET
 
 `volley`: DIRECTORY holds server.pcap of one flow and, as client.json and server.json, its flows as
 `pdmctl -j flows` shows them; --kri is how many must be seen each way. `probes`: DIRECTORY is what
-tests/e2e/ping.sh leaves.
+tests/e2e/ping.sh leaves. SECRET is what the witness derives all from: `--aead NAME --key FILE`, a
+pre-shared key, or `--transcript FILE`, of a primary. --late-share is for how many deltas the
+machine may have been late, beside other tests.
 """
 import argparse
 import bisect
@@ -19,14 +21,16 @@ from collections import Counter
 import probes
 from truth_check import MEASURED_SHARE, MEDIAN_MAX, WORST_MAX, demand, run_check
 
-import pdm_option as pdm  # noqa: E402, found by way of probes
+import holders  # noqa: E402, found by way of probes
+import pdm_option as pdm  # noqa: E402
 import pdm_witness  # noqa: E402
+import registration as reg  # noqa: E402
 
 NO_FLOW = ("no-agent", "no-flow")
 PRSEQ_VALUES = 2**15 - 1
 GLOBAL_POINTER_VALUES = 2**32
 EARLY_SHARE = 0.2
-LATE_SHARE = 0.001  # of deltas, when the machine took the processor away between stamp and wire
+LATE_SHARE = 0.001  # of deltas: the machine took the processor away between stamp and wire
 
 
 class Host:
@@ -45,13 +49,21 @@ class Host:
         return [row[name] for row in self.rows]
 
 
+def witness_of(packets, args):
+    if args.transcript:
+        primary = holders.Primary(reg.negotiations(args.transcript), packets)
+        return holders.HolderWitness(primary)
+    suite = pdm.Suite(aead_id=pdm.AEAD_NAMES[args.aead])
+    return pdm_witness.Witness(pdm_witness.read_key_file(args.key), suite)
+
+
 def decode(path, args):
     """(client, server) of a capture; every option must open."""
-    suite = pdm.Suite(aead_id=pdm.AEAD_NAMES[args.aead])
-    witness = pdm_witness.Witness(pdm_witness.read_key_file(args.key), suite)
+    packets = list(probes.capture.packets(path))
+    witness = witness_of(packets, args)
     client, server = Host("client"), Host("server")
-    for packet in probes.capture.packets(path):
-        if packet.proto != 17:
+    for packet in packets:
+        if packet.proto != 17 or probes.ECHO_PORT not in (packet.sport, packet.dport):
             continue
         row = witness.decode(packet)
         if row is not None:
@@ -119,15 +131,15 @@ def named_rows(host, peer):
     return named
 
 
-def judge(name, errors):
+def judge(name, errors, args):
     errors = sorted(abs(error) for error in errors)
     demand(errors, name, "was never sent")
-    median, high = statistics.median(errors), errors[int(len(errors) * (1 - LATE_SHARE))]
+    median, high = statistics.median(errors), errors[int(len(errors) * (1 - args.late_share))]
     demand(median <= MEDIAN_MAX, name, "is off by", median, "ns in the median")
     demand(high <= WORST_MAX, name, "is off by", high, "ns")
 
 
-def check_deltas(host, peer):
+def check_deltas(host, peer, args):
     """The deltas of the host at whose interface the capture was made, against its stamps."""
     sends = host.column("time_ns")
     received, sent = [], []
@@ -138,8 +150,8 @@ def check_deltas(host, peer):
         before = bisect.bisect_right(sends, named["time_ns"])
         truth = named["time_ns"] - sends[before - 1] if before else 0
         sent.append(own["delta_tls_ns"] - truth)
-    judge(host.name + " DELTATLR", received)
-    judge(host.name + " DELTATLS", sent)
+    judge(host.name + " DELTATLR", received, args)
+    judge(host.name + " DELTATLS", sent, args)
 
 
 def check_fields(client, server, kri):
@@ -187,7 +199,7 @@ def check_volley(args):
     client, server = decode(os.path.join(args.directory, "server.pcap"), args)
     check_fields(client, server, args.kri)
     named_rows(client, server)
-    check_deltas(server, client)
+    check_deltas(server, client, args)
     flows = flow_of(args.directory, "client"), flow_of(args.directory, "server")
     check_reports(client, server, *flows, args.window)
     check_reports(server, client, *reversed(flows), 0)
@@ -196,7 +208,7 @@ def check_volley(args):
     return "%d and %d options under %d and %d Kri" % (*counts, *kris)
 
 
-def check_figures(replies, exchanges, rows):
+def check_figures(replies, exchanges, rows, args):
     """pdmping's server delay is the witness's DELTATLR to the nanosecond; with the network's it
     makes up the time that the client's capture shows."""
     errors = []
@@ -209,7 +221,7 @@ def check_figures(replies, exchanges, rows):
         errors.append(network + server - (reply.time_ns - request.time_ns))
     compared = len(errors)
     demand(compared >= MEASURED_SHARE * len(replies), "only", compared, "server delays compared")
-    judge("network delay", errors)
+    judge("network delay", errors, args)
     return compared
 
 
@@ -226,13 +238,13 @@ def check_probes(args):
     client, server = decode(path, args)
     for pair in (at_server, (client, server)):
         check_fields(*pair, 1)
-    check_deltas(at_server[1], at_server[0])
-    check_deltas(client, server)
+    check_deltas(at_server[1], at_server[0], args)
+    check_deltas(client, server, args)
     equal("options sent", summary["options"]["sent"], len(client.rows))
     exchanges, rows = probes.exchanges(path), {row["time_ns"]: row for row in server.rows}
     read = len(rows) - unread_options(replies, exchanges, rows)
     equal("options received", summary["options"]["received"], read)
-    compared = check_figures(replies, exchanges, rows)
+    compared = check_figures(replies, exchanges, rows, args)
     options = len(client.rows) + len(server.rows)
     return "%d options, %d server delays to the nanosecond" % (options, compared)
 
@@ -244,8 +256,10 @@ def arguments():
         command = commands.add_parser(name)
         command.add_argument("label")
         command.add_argument("directory")
-        command.add_argument("--aead", required=True)
-        command.add_argument("--key", required=True)
+        command.add_argument("--aead")
+        command.add_argument("--key")
+        command.add_argument("--transcript")
+        command.add_argument("--late-share", type=float, default=LATE_SHARE)
         command.set_defaults(check=check)
         if check is check_volley:
             command.add_argument("--kri", type=int, required=True)

@@ -13,6 +13,7 @@ import argparse
 import json
 import string
 import sys
+from collections import namedtuple
 
 from capture import CaptureError, packets, parse_packet, read_pcap
 from pdm_option import (
@@ -114,27 +115,51 @@ class FlowKeys:
         raise OptionError("no key fits")
 
 
+Secret = namedtuple("Secret", "suite shared epoch")
+
+
 class Witness:
     """Decodes the options of a capture; keeps the flows' keys between packets."""
 
     def __init__(self, psk=None, suite=Suite(), generations=16, opt_type=OPTION_TYPE):
         self.suite, self.generations, self.opt_type = suite, generations, opt_type
-        self.shared_secret = shared_secret_psk(suite, psk) if psk is not None else None
-        self.flows = {}
+        self.psk, self.flows = psk, {}
 
-    def open(self, packet, option, f):
+    def secrets(self, _packet):
+        """Those that the two ends of a packet may have in common."""
+        if self.psk is None:
+            return []
+        return [Secret(self.suite, shared_secret_psk(self.suite, self.psk), None)]
+
+    def keys_of(self, packet):
+        """(Secret, FlowKeys) of a packet's flow."""
         five_tuple = tuple_bytes(packet.src, packet.sport, packet.dst, packet.dport, packet.proto)
         if five_tuple not in self.flows:
-            self.flows[five_tuple] = FlowKeys(
-                self.suite, self.shared_secret, five_tuple, self.generations
-            )
-        return self.flows[five_tuple].open(option, f)
+            self.flows[five_tuple] = [
+                (secret, FlowKeys(secret.suite, secret.shared, five_tuple, self.generations))
+                for secret in self.secrets(packet)
+            ]
+        return self.flows[five_tuple]
+
+    def open(self, keys, option, f):
+        """What is found out about an encrypted option, and its fields."""
+        for secret, flow in keys:
+            try:
+                kri, fields = flow.open(option, f)
+            except OptionError:
+                continue
+            found = {"kri": kri}
+            if secret.epoch is not None:
+                found["epoch"] = secret.epoch
+            return found, fields
+        raise OptionError("no key fits")
 
     def decode_option(self, packet, option):
         parsed = parse_option(option)
-        fields = parsed.pop("fields", None)
-        if fields is None and self.shared_secret is not None:
-            parsed["kri"], fields = self.open(packet, option, parsed["f"])
+        fields, keys = parsed.pop("fields", None), self.keys_of(packet)
+        if fields is None and keys:
+            found, fields = self.open(keys, option, parsed["f"])
+            parsed.update(found)
         if fields is not None:
             parsed.update(fields._asdict())
             parsed["delta_tlr_ns"] = unscale_ns(fields.delta_tlr, fields.scale_dtlr)

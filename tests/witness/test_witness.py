@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tests of the witness itself, against the RFCs' own numbers and against exact bytes."""
+"""Tests of the witness itself, against the RFCs' own numbers and against exact bytes. Runs those of
+the other files beside it, too."""
 import os
 import struct
 import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 
 import capture  # noqa: E402
 import make_vectors  # noqa: E402
@@ -359,11 +361,11 @@ class Truth(FileCase):
 
 class Vectors(unittest.TestCase):
     def test_files_are_current(self):
-        beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "vectors")
+        beside = os.path.join(HERE, "..", "vectors")
         for name, text in make_vectors.render().items():
             with open(os.path.join(beside, name), encoding="ascii") as source:
                 self.assertTrue(source.read() == text, "%s: run make_vectors.py" % name)
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(module=None, argv=[sys.argv[0], "discover", "-s", HERE])

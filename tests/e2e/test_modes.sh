@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The four modes of operation between two organisations of three hosts each: unmodified programs on
+# the secondaries are measured under each, and of what was captured each host can decrypt what its
+# mode lets it, and no more. Needs root.
+set -u
+cd "$(dirname "$0")/../.." || exit
+# shellcheck source=tests/net/netns.sh
+. tests/net/netns.sh
+# shellcheck source=tests/net/pki.sh
+. tests/net/pki.sh
+# shellcheck source=tests/net/organisations.sh
+. tests/net/organisations.sh
+# shellcheck source=tests/e2e/modes.sh
+. tests/e2e/modes.sh
+
+PROBES=30
+FEW=12
+REPLAYS=10
+PASSED=0
+FAILED=0
+
+count() {
+    if [ "$1" -eq 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
+}
+
+check() {
+    modes_check "$@"
+    count $?
+}
+
+# LABEL CMD...
+succeeds() {
+    local label=$1
+    shift
+    if "$@"; then
+        echo "ok    $label"
+        count 0
+    else
+        echo "FAIL  $label"
+        count 1
+    fi
+}
+
+# LABEL [LINE...]: all are enrolled, or the test is over.
+begin() {
+    modes_begin "$@" && return
+    echo "FAIL  ${*}: not enrolled"
+    exit 1
+}
+
+# LABEL FORMAT: both flows of $RUN.
+measured() {
+    check ping "$1, pdmping" "$RUN/sc1" "${MODES_SET[@]}"
+    check flow "$1, socat" "$RUN/sc2" --client "$(orgs_addr sc2)" --protect "$2" "${MODES_SET[@]}"
+    check options "$1, on the wire" "$2" "$RUN"/sc?/*.pcap
+}
+
+# LABEL FLOW=HOSTS...
+decrypted() {
+    modes_who "$1, who can decrypt" "$RUN" "${@:2}"
+    count $?
+}
+
+# LABEL: options of sc1 to ss1, sent to ss2 instead.
+replayed() {
+    modes_server ss2
+    succeeds "$1, a replay at another server leaves the payload alone" \
+        in_host sc1 "$MODES_PYTHON" -B tests/e2e/replay_option.py "$RUN/sc1/server.pcap" \
+        "$(orgs_addr sc1)" "$(orgs_addr ss2)" $REPLAYS
+    on ss2 "$ORGS_BIN/pdmctl" -j flows >"$RUN/replayed"
+    check refused "$1, and its options are refused" "$RUN/replayed" --peer "$(orgs_addr sc1)"
+    modes_server_end ss2
+}
+
+# LABEL: pdmping between sc1 and ss1 with the primaries gone.
+without_primaries() {
+    RUN=$RUN-alone
+    orgs_kill pc
+    orgs_kill ps
+    succeeds "$1, both primaries gone" modes_measure "$RUN" $FEW
+}
+
+new_run() {
+    RUN=$NET_DIR/$1
+    succeeds "$2, answered as ever" modes_measure "$RUN" "$3"
+}
+
+none() {
+    begin none
+    new_run none "none" $FEW
+    check options "none, on the wire" none "$RUN"/sc?/*.pcap
+    modes_end
+
+    begin none "unprotected = plain"
+    new_run plain "none, plain to listed peers" $PROBES
+    measured "none, plain to listed peers" plain
+    modes_server ps
+    modes_capture ps "$RUN/ps.pcap"
+    succeeds "none, an unlisted peer answers" \
+        on sc1 "$ORGS_BIN/pdmping" --json -c 3 -i $MODES_INTERVAL "$(orgs_addr ps)" >"$RUN/unlisted"
+    modes_captures_end
+    modes_server_end ps
+    check options "none, to an unlisted peer" none "$RUN/ps.pcap" --peer "$(orgs_addr sc1)"
+    modes_end
+}
+
+trusted_servers() {
+    begin trusted-servers
+    new_run trusted "trusted-servers" $PROBES
+    measured trusted-servers encrypted
+    decrypted trusted-servers sc1,ss1=pc,ps,sc1,ss1,ss2 sc2,ss2=pc,ps,sc2,ss1,ss2
+    replayed trusted-servers
+    modes_end
+
+    ORGS_GROUP[ss2]=2
+    begin trusted-servers
+    RUN=$NET_DIR/groups
+    without_primaries "trusted-servers, two groups"
+    decrypted "trusted-servers, two groups" sc1,ss1=pc,ps,sc1,ss1 sc2,ss2=pc,ps,sc2,ss2
+    ORGS_GROUP[ss2]=1
+    modes_end
+}
+
+# POLLER HOSTS: who poll
+asymmetric_poll() {
+    local label="asymmetric-poll, ${1}s poll"
+    begin asymmetric-poll "poller = $1"
+    new_run "poll-$1" "$label" $PROBES
+    check polled "$label, who polled" "$NET_DIR" "${MODES_SECONDARIES[@]}" --by "$2"
+    measured "$label" encrypted
+    decrypted "$label" sc1,ss1=pc,ps,sc1,ss1 sc2,ss2=pc,ps,sc2,ss2
+    replayed "$label"
+    without_primaries "$label"
+    check options "$label, both primaries gone" encrypted "$RUN"/sc?/*.pcap
+    modes_end
+}
+
+# Nobody but the two hosts takes part: the primaries are gone before the first packet.
+ibc() {
+    begin ibc
+    RUN=$NET_DIR/ibc
+    orgs_kill pc
+    orgs_kill ps
+    new_run ibc "ibc, both primaries gone" $PROBES
+    measured "ibc, both primaries gone" encrypted
+    decrypted ibc sc1,ss1=pc,ps,sc1,ss1 sc2,ss2=pc,ps,sc2,ss2
+    replayed ibc
+    modes_end
+}
+
+modes_build || exit
+modes_up || exit
+none
+trusted_servers
+asymmetric_poll client sc1,sc2
+asymmetric_poll server ss1,ss2
+ibc
+echo "$PASSED passed, $FAILED failed"
+[ "$FAILED" -eq 0 ]
