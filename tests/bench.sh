@@ -14,8 +14,10 @@ fi
 make -s BUILD="$BUILD" all bench-programs
 
 work=$(mktemp -d)
+disk=$(mktemp -d "$BUILD/bench.XXXXXX") # where a temporary directory may be memory
 ns=pdm-bench-$$
 far=$ns-far
+scale=$ns-scale
 agents=()
 clean_up() {
     local pid
@@ -23,7 +25,11 @@ clean_up() {
     wait
     ip netns del "$ns" 2>/dev/null || true
     ip netns del "$far" 2>/dev/null || true
-    rm -rf "$work"
+    if [ -e "/run/netns/$scale" ]; then
+        ip netns pids "$scale" | xargs -r kill
+        ip netns del "$scale"
+    fi
+    rm -rf "$work" "$disk"
 }
 trap clean_up EXIT
 
@@ -73,6 +79,11 @@ run() { taskset -c 0 ip netns exec "$ns" "$@"; }
 run "$PYTHON" -B tests/bench/bench.py "$BUILD" "$work"
 run "$PYTHON" -B tests/bench/bench_tcp.py "$BUILD" "$work" "$far"
 run "$BUILD/tests/bench/crypto"
+run "$BUILD/tests/bench/open" "$work/loopback/sock"
+run "$BUILD/tests/bench/policy"
 run "$BUILD/tests/bench/hpke"
 run "$BUILD/tests/bench/ibc"
-run "$BUILD/tests/bench/open" "$work/loopback/sock"
+
+# Those measured are not on the processor of those that measure.
+ip netns add "$scale"
+ip netns exec "$scale" "$PYTHON" -B tests/bench/scale.py "$BUILD" "$disk" rate agents=10000 list=1000000

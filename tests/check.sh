@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 export BUILD PYTHON CHECK_LONG
 LOG=$BUILD/log
 SHOWN=60  # lines of a failed suite
-AT_ONCE=2 # end-to-end suites, each in namespaces of its own
+AT_ONCE=3 # end-to-end suites, each in namespaces of its own
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "check: root is needed, for network namespaces" >&2
@@ -169,7 +169,7 @@ for test in "${ALONE[@]}"; do
     suite "e2e/$test" "tests/e2e/test_$test.sh"
 done
 # The longest first, so that none is left alone at the end.
-LONGEST=(transparent system path nonce web)
+LONGEST=(transparent nonce faults system path web kept_out registration_witness modes)
 for test in "${LONGEST[@]/#/tests/e2e/test_}" tests/e2e/test_*.sh; do
     test=$(basename "$test" .sh)
     test=${test#test_}
