@@ -391,7 +391,9 @@
 #define PRIMARY_STRANGERS_SOURCE 128 /* handshakes under way of one /64, or IPv4 address */
 #define PRIMARY_CERTIFICATE_LINKS 16 /* the agents of one host have one certificate */
 #define PRIMARY_UNUSED_NS (60 * PDM_NSEC_PER_SEC) /* connected, and not for what it is for */
-#define PRIMARY_NEGOTIATIONS_MINUTE 20 /* begun or answered for one pair: then so many a minute */
+/* Negotiations begun or answered for one pair, by all connections together: what one connection may
+ * at PRIMARY_NEGOTIATE_NS. */
+#define PRIMARY_NEGOTIATIONS_MINUTE 30
 
 /* The store of a primary. */
 #define DB_LABEL_MAX 512 /* octets of what a database is called in messages */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/ibc.h"
 #include "core/modes.h"
 #include "keyagent/clock.h"
 #include "keyagent/enrolment/enrolled.h"
@@ -26,6 +27,7 @@ struct enrolment {
     struct enrolled_pair **pair; /* ENROLMENT_PAIRS_MAX */
     size_t pairs;
     struct pairwise pairwise;
+    struct pdm_ibc_parameters *parameters; /* NULL until mode ibc is met */
 };
 
 /* Of all enrolments: two of them may know the same two addresses. */
@@ -67,6 +69,7 @@ void enrolment_free(struct enrolment *e)
         return;
     enrolment_drop(e);
     pairwise_free(&e->pairwise);
+    free(e->parameters);
     free(e->pair);
     free(e);
 }
@@ -833,6 +836,67 @@ static void take_pair(struct enrolment *e, struct enrolled_pair *pair, int64_t n
         e->hooks.pair_changed(e->arg, e, old);
 }
 
+/*
+ * What is computed with a point that is not of the curve, or not of order q, could tell of the
+ * secret that it is computed with. The check takes milliseconds: what is held already had it.
+ */
+static bool has_usable_points(const struct pdm_ibc_parameters *parameters,
+                              const struct enrolled_epoch *epoch, unsigned at)
+{
+    const struct enrolled_scope *scope = &epoch->scope[at];
+
+    return ((at > 0 && memcmp(scope->p_pub, epoch->scope[at - 1].p_pub, PDM_IBC_POINT_LEN) == 0) ||
+            pdm_ibc_point_usable(parameters, scope->p_pub)) &&
+           pdm_ibc_point_usable(parameters, scope->s_id);
+}
+
+static const struct pdm_ibc_parameters *parameters_of(struct enrolment *e)
+{
+    if (e->parameters != NULL)
+        return e->parameters;
+    e->parameters = malloc(sizeof *e->parameters);
+    if (e->parameters != NULL && pdm_ibc_parameters_init(e->parameters, &pdm_ibc_3072))
+        return e->parameters;
+    free(e->parameters);
+    e->parameters = NULL;
+    return NULL;
+}
+
+/* OLD: the same epoch as it is held, or NULL. */
+static const char *check_epoch_points(struct enrolment *e, const struct enrolled_epoch *epoch,
+                                      const struct enrolled_epoch *old)
+{
+    const struct pdm_ibc_parameters *parameters = parameters_of(e);
+
+    if (parameters == NULL)
+        return "out of memory";
+    for (unsigned i = 0; i < epoch->scopes; i++) {
+        const struct enrolled_scope *held =
+            old != NULL ? find_scope(old, epoch->scope[i].address) : NULL;
+
+        if ((held == NULL || !same_identity(held, &epoch->scope[i])) &&
+            !has_usable_points(parameters, epoch, i))
+            return "an identity's key that is no point to compute with";
+    }
+    return NULL;
+}
+
+/* NULL if all that is new can be computed with. */
+static const char *check_points(struct enrolment *e, const struct enrolled_set *set)
+{
+    const char *wrong = NULL;
+
+    for (size_t i = 0; i < set->pairs; i++) {
+        const struct enrolled_pair *pair = set->pair[i];
+        const struct enrolled_pair *old = find_pair(e, pair->pair);
+
+        for (unsigned j = 0; pair->secmop == PDM_SECMOP_IBC && j < pair->epochs && wrong == NULL;
+             j++)
+            wrong = check_epoch_points(e, &pair->epoch[j], same_epoch(old, pair, &pair->epoch[j]));
+    }
+    return wrong;
+}
+
 const char *enrolment_take_secrets(struct enrolment *e, struct pdm_reader *body, int64_t now,
                                    enum pdm_registration_status *status)
 {
@@ -844,6 +908,11 @@ const char *enrolment_take_secrets(struct enrolment *e, struct pdm_reader *body,
     if (*status != PDM_REGISTRATION_OK) {
         enrolled_set_free(&set);
         return NULL;
+    }
+    wrong = check_points(e, &set);
+    if (wrong != NULL) {
+        enrolled_set_free(&set);
+        return wrong;
     }
     drop_missing(e, &set);
     for (size_t i = 0; i < set.pairs; i++)

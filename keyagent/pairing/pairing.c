@@ -3,6 +3,7 @@
 #include "keyagent/pairing/pairing.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,10 +197,23 @@ struct pairing *pairing_new(struct event_base *base, uint16_t port, pairing_list
     return NULL;
 }
 
+static void tell_counters(const struct pairing *p)
+{
+    const struct pairing_counters *c = pairing_counters(p);
+
+    if (c->begun + c->answered + c->refused + c->dropped == 0)
+        return;
+    log_info("pairings at port %u: %" PRIu64 " begun, %" PRIu64 " of them finished; %" PRIu64
+             " answered; messages refused: %" PRIu64 ", dropped: %" PRIu64,
+             p->port, c->begun, c->finished, c->answered, c->refused, c->dropped);
+}
+
 void pairing_free(struct pairing *p)
 {
     if (p == NULL)
         return;
+    if (p->handshakes != NULL)
+        tell_counters(p);
     pairing_worker_free(p->worker);
     handshakes_free(p->handshakes);
     if (p->readable != NULL)

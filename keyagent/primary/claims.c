@@ -14,7 +14,7 @@
 void claim_free(struct claim *c)
 {
     free(c->change);
-    *c = (struct claim){.open = false};
+    memset(c, 0, sizeof *c);
 }
 
 static bool refuse(char why[static PRIMARY_WHY_MAX], const char *what)

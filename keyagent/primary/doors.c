@@ -2,6 +2,7 @@
 /* Where others connect to. */
 #include "keyagent/primary/doors.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/util.h>
 #include <netinet/in.h>
@@ -13,6 +14,8 @@
 #include "keyagent/log.h"
 #include "keyagent/primary/partners.h"
 #include "keyagent/primary/primary_inside.h"
+
+#define SOURCE_BITS 64
 
 static void set_shut(struct doors *d, bool shut)
 {
@@ -26,8 +29,49 @@ static void set_shut(struct doors *d, bool shut)
             evconnlistener_enable(d->listener[i]);
 }
 
-static void no_stranger(struct primary *primary)
+/* Strangers: no source has so many of the places that others cannot come in. */
+
+struct stranger {
+    struct caller caller; /* CALLER_NOBODY: the place is free */
+    struct pdm_prefix source;
+    struct link *link;
+};
+
+/* Whoever has an IPv6 address has the 2^64 of its link (RFC 4291 section 2.5.4); of IPv4, one. */
+static struct pdm_prefix source_of(const struct sockaddr *address)
 {
+    uint8_t addr[PDM_ADDR_LEN] = {[10] = 0xff, [11] = 0xff};
+
+    if (address->sa_family == AF_INET6)
+        memcpy(addr, &((const struct sockaddr_in6 *)address)->sin6_addr, sizeof addr);
+    else if (address->sa_family == AF_INET)
+        memcpy(addr + 12, &((const struct sockaddr_in *)address)->sin_addr, 4);
+    const bool mapped = IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
+    return pdm_prefix_of(addr, mapped ? 8 * PDM_ADDR_LEN : SOURCE_BITS);
+}
+
+/* A place for one more of SOURCE; NULL if there is none, or it has its share. */
+static struct stranger *place_for(const struct doors *d, const struct pdm_prefix *source)
+{
+    struct stranger *place = NULL;
+    unsigned same = 0;
+
+    for (unsigned i = 0; i < PRIMARY_STRANGERS_MAX; i++) {
+        struct stranger *s = &d->stranger[i];
+
+        if (s->caller.kind == CALLER_NOBODY)
+            place = s;
+        else
+            same += pdm_prefix_equal(&s->source, source);
+    }
+    return same < PRIMARY_STRANGERS_SOURCE ? place : NULL;
+}
+
+static void no_stranger(struct primary *primary, struct link *link)
+{
+    struct stranger *s = link_data(link);
+
+    s->caller.kind = CALLER_NOBODY;
     primary->doors.strangers--;
     if (primary->doors.strangers < PRIMARY_STRANGERS_MAX / 2)
         set_shut(&primary->doors, false);
@@ -81,7 +125,7 @@ static void on_up(struct link *link, void *arg)
     struct primary *primary = arg;
     const struct link_peer *who = link_peer(link);
 
-    no_stranger(primary);
+    no_stranger(primary, link);
     link_set_data(link, &nobody);
     /* The numbers of authorities are those of the configuration that it began under. */
     if (!link_came_up_trusted(link, primary->credentials)) {
@@ -122,8 +166,8 @@ static void on_down(struct link *link, const char *why, void *arg)
     struct primary *primary = arg;
     const struct caller *caller = link_data(link);
 
-    if (caller == NULL) {
-        no_stranger(primary);
+    if (caller->kind == CALLER_STRANGER) {
+        no_stranger(primary, link);
         primary->refused += why != NULL;
         if (why != NULL)
             log_warning("%s", why);
@@ -140,18 +184,37 @@ static const struct link_handlers handlers = {on_up, on_message, on_down};
 
 /* Accepting. */
 
+static void refuse_source(struct primary *primary, evutil_socket_t fd,
+                          const struct pdm_prefix *source)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    evutil_closesocket(fd);
+    primary->refused++;
+    log_warning("%s/%u: refused: too many connections from there have not said who they are",
+                inet_ntop(AF_INET6, source->addr, text, sizeof text), source->len);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                       int len, void *arg)
 {
     struct primary *primary = arg;
+    const struct pdm_prefix source = source_of(address);
+    struct stranger *place = place_for(&primary->doors, &source);
 
     (void)listener;
-    (void)address;
     (void)len;
-    if (link_accept(primary->base, primary->credentials, fd, &handlers, primary) == NULL) {
+    if (place == NULL) {
+        refuse_source(primary, fd, &source);
+        return;
+    }
+    struct link *link = link_accept(primary->base, primary->credentials, fd, &handlers, primary);
+    if (link == NULL) {
         log_error("no memory for a connection");
         return;
     }
+    *place = (struct stranger){{CALLER_STRANGER}, source, link};
+    link_set_data(link, &place->caller);
     if (++primary->doors.strangers >= PRIMARY_STRANGERS_MAX)
         set_shut(&primary->doors, true);
 }
@@ -235,4 +298,22 @@ void doors_close(struct primary *primary)
 
     while (d->listeners > 0)
         evconnlistener_free(d->listener[--d->listeners]);
+}
+
+bool doors_init(struct primary *primary)
+{
+    primary->doors.stranger = calloc(PRIMARY_STRANGERS_MAX, sizeof *primary->doors.stranger);
+    return primary->doors.stranger != NULL;
+}
+
+void doors_free(struct primary *primary)
+{
+    struct doors *d = &primary->doors;
+
+    doors_close(primary);
+    for (unsigned i = 0; d->stranger != NULL && i < PRIMARY_STRANGERS_MAX; i++)
+        if (d->stranger[i].caller.kind == CALLER_STRANGER)
+            link_free(d->stranger[i].link);
+    free(d->stranger);
+    *d = (struct doors){.listeners = 0};
 }

@@ -91,6 +91,12 @@ bool pair_is_wanted(const struct pair *p)
     return from > 0 && (s == NULL || s->epoch < from);
 }
 
+bool pair_may_negotiate(struct pair *p, int64_t now)
+{
+    /* Slowed down, a bucket's second is a minute. */
+    return bucket_take(&p->negotiations, now / 60, PRIMARY_NEGOTIATIONS_MINUTE);
+}
+
 bool pair_is_due(const struct pair *p, int64_t now)
 {
     const struct store_secret *s = pair_current(p, now);

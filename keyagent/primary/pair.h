@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "conf/primary_config.h"
+#include "keyagent/bucket.h"
 #include "keyagent/primary/grants.h"
 #include "keyagent/primary/lists.h"
 #include "keyagent/primary/parcel.h"
@@ -31,6 +32,9 @@ struct pair {
     bool refused_list;       /* its list was, which was told */
     struct partner *partner; /* the connections with its primaries */
     struct dial *dial;       /* making one of them, where we are client */
+    /* Of all connections together: SETUPs that come; negotiations that we begin or answer. */
+    struct bucket setups;
+    struct bucket negotiations;
     /* Changes of its list, as made last. */
     struct parcel *parcel;
     uint64_t parcel_from;
@@ -53,6 +57,8 @@ const struct store_secret *pair_current(const struct pair *p, int64_t now);
 /* Another is wanted than any of a negotiation begun so far. */
 void pair_want(struct pair *p);
 bool pair_is_wanted(const struct pair *p);
+/* There may be one more negotiation NOW (CLOCK_MONOTONIC): each changes what secondaries have. */
+bool pair_may_negotiate(struct pair *p, int64_t now);
 /* A new one is to be had by now. */
 bool pair_is_due(const struct pair *p, int64_t now);
 /* Some secret's time is over. */

@@ -32,8 +32,8 @@ struct partner {
     bool unanswered;                 /* there is one */
     uint64_t not_taken;              /* version of our list that it refused */
     int64_t waiting_from;            /* for any answer; 0: for none */
+    int64_t use_by; /* of the server: it is closed then; INT64_MAX: a LIST has come */
     struct bucket requests;
-    struct bucket setups;
 };
 
 static inline const struct list *partner_own_list(const struct partner *p)

@@ -184,6 +184,7 @@ void partner_take_list_request(struct partner *p, struct pdm_reader *body)
         answer_list(p, PDM_REGISTRATION_RENEGOTIATE, p->pair->row.list_version);
         return;
     }
+    p->use_by = INT64_MAX;
     if (!claim_part(&p->claim, &bounds, body, &head, why)) {
         claim_free(&p->claim);
         p->primary->refused++;

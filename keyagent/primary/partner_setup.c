@@ -19,7 +19,8 @@ static void begin_setup(struct partner *p)
     int64_t now = clock_now();
 
     if (p->negotiation != NULL || p->ending || p->primary->outbox.halted ||
-        (p->negotiated_at != 0 && now - p->negotiated_at < PRIMARY_NEGOTIATE_NS))
+        (p->negotiated_at != 0 && now - p->negotiated_at < PRIMARY_NEGOTIATE_NS) ||
+        !pair_may_negotiate(p->pair, now))
         return;
     p->negotiated_at = now;
     p->negotiation = negotiation_new(p->pair->peer);
@@ -150,7 +151,7 @@ static void answer_setup(struct partner *p, uint64_t known)
 {
     uint64_t epoch;
 
-    if (!outbox_begin(&p->primary->outbox)) {
+    if (!pair_may_negotiate(p->pair, clock_now()) || !outbox_begin(&p->primary->outbox)) {
         partner_send(p, negotiation_refusal(PDM_COMMAND_SETUP, PDM_REGISTRATION_LATER));
         partner_drop_negotiation(p);
         return;
@@ -172,13 +173,16 @@ void partner_take_setup_request(struct partner *p, struct pdm_reader *body)
 {
     const struct claim_bounds bounds = partner_bounds(p);
     char why[PRIMARY_WHY_MAX];
+    const int64_t now = clock_now();
     uint64_t known, version;
     uint32_t entries;
 
-    if (!bucket_take(&p->setups, clock_now(), PRIMARY_SETUPS_RATE)) {
+    if (!bucket_take(&p->pair->setups, now, PRIMARY_SETUPS_RATE)) {
         partner_refuse(p, "negotiates too often");
         return;
     }
+    if (p->use_by != INT64_MAX)
+        p->use_by = now + PRIMARY_UNUSED_NS;
     partner_drop_negotiation(p);
     p->negotiation = negotiation_new(p->pair->peer);
     if (p->negotiation == NULL) {

@@ -87,46 +87,6 @@ void partners_message(struct primary *primary, struct link *link,
 
 /* Connections. */
 
-static size_t count_of(const struct pair *pair)
-{
-    size_t count = 0;
-
-    for (const struct partner *p = pair->partner; p != NULL; p = p->next)
-        count++;
-    return count;
-}
-
-void partners_up(struct primary *primary, struct pair *pair, struct link *link)
-{
-    struct partner *p = NULL;
-
-    if (count_of(pair) < PRIMARY_PARTNERS_MAX)
-        p = calloc(1, sizeof *p);
-    if (p == NULL) {
-        primary->refused++;
-        log_error("peer %s: no room for another connection from %s", pair->peer->name,
-                  link_peer(link)->from);
-        link_close(link);
-        return;
-    }
-    *p = (struct partner){.caller.kind = CALLER_PARTNER,
-                          .primary = primary,
-                          .pair = pair,
-                          .link = link,
-                          .next = pair->partner,
-                          .told = pair->told};
-    pair->partner = p;
-    link_set_data(link, p);
-    log_info("peer %s: connected with %s", partner_name(p), link_peer(link)->from);
-    primary_look(primary); /* another of our primaries may have negotiated just now */
-    if (primary->outbox.halted)
-        partner_end(p); /* it is connected to again later */
-    else if (partner_is_client(p) && !pair_is_due(pair, primary_time()))
-        partner_tell_list(p);
-    else if (partner_is_client(p) || pair_is_wanted(pair))
-        partner_negotiate(p);
-}
-
 static void forget(struct partner *p)
 {
     struct partner **at = &p->pair->partner;
@@ -138,6 +98,56 @@ static void forget(struct partner *p)
     partner_drop_negotiation(p);
     claim_free(&p->claim);
     free(p);
+}
+
+/* What each may make us hold is large: what has come back takes the place of what is lost, and was
+ * not heard to be. Where we are client there is one. */
+static void end_oldest(struct pair *pair)
+{
+    struct partner *oldest = pair->partner;
+    size_t count = 1;
+
+    if (oldest == NULL || partner_is_client(oldest))
+        return;
+    for (; oldest->next != NULL; oldest = oldest->next)
+        count++;
+    if (count < PRIMARY_PARTNERS_MAX)
+        return;
+    struct link *link = oldest->link;
+    log_warning("peer %s: more than %d connections: that with %s is closed", partner_name(oldest),
+                PRIMARY_PARTNERS_MAX, link_peer(link)->from);
+    forget(oldest);
+    link_free(link);
+}
+
+void partners_up(struct primary *primary, struct pair *pair, struct link *link)
+{
+    end_oldest(pair);
+    struct partner *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        primary->refused++;
+        log_error("peer %s: no memory for a connection with %s", pair->peer->name,
+                  link_peer(link)->from);
+        link_close(link);
+        return;
+    }
+    *p = (struct partner){.caller.kind = CALLER_PARTNER,
+                          .primary = primary,
+                          .pair = pair,
+                          .link = link,
+                          .next = pair->partner,
+                          .told = pair->told,
+                          .use_by = clock_now() + PRIMARY_UNUSED_NS};
+    pair->partner = p;
+    link_set_data(link, p);
+    log_info("peer %s: connected with %s", partner_name(p), link_peer(link)->from);
+    primary_look(primary); /* another of our primaries may have negotiated just now */
+    if (primary->outbox.halted)
+        partner_end(p); /* it is connected to again later */
+    else if (partner_is_client(p) && !pair_is_due(pair, primary_time()))
+        partner_tell_list(p);
+    else if (partner_is_client(p) || pair_is_wanted(pair))
+        partner_negotiate(p);
 }
 
 void partners_down(struct primary *primary, struct link *link, const char *why)
@@ -207,6 +217,10 @@ static void tick(struct partner *p, int64_t now)
 {
     if (p->waiting_from != 0 && now - p->waiting_from > PRIMARY_SILENCE_NS && !p->ending) {
         partner_refuse(p, "does not answer");
+        return;
+    }
+    if (now > p->use_by && !partner_is_client(p) && !p->ending) {
+        partner_refuse(p, "neither negotiates nor tells its list");
         return;
     }
     partner_tell_changes(p);

@@ -398,6 +398,7 @@ static bool store_config(struct primary *primary, const struct primary_config *c
     *pair = NULL;
     if (!outbox_begin(&primary->outbox) || !store_members(primary, member) ||
         (*pair = make_pairs(primary, config)) == NULL) {
+        store_rollback(primary->store);
         outbox_settle(&primary->outbox);
         return false;
     }
@@ -413,20 +414,32 @@ static void drop_new_pairs(struct primary *primary, const struct primary_config 
     free(pair);
 }
 
-static bool reopen_doors(struct primary *primary, struct primary_config *config)
+/* Listens where LISTEN says instead of where the configuration in force does, or the other way
+ * round. */
+static bool move_doors(struct primary *primary, char *listen)
 {
-    char *old = primary->config.listen;
+    char *in_force = primary->config.listen;
     bool denied;
 
-    if (strcmp(old, config->listen) == 0)
-        return true;
     doors_close(primary);
-    primary->config.listen = config->listen;
+    primary->config.listen = listen;
     bool opened = doors_open(primary, &denied);
-    primary->config.listen = old;
-    if (!opened && !doors_open(primary, &denied))
-        log_error("nobody can connect any more");
+    primary->config.listen = in_force;
     return opened;
+}
+
+/* What is stored is so for good: before that is tried what may be refused still. */
+static bool store_and_listen(struct primary *primary, const struct primary_config *config,
+                             const struct members member[static PDM_SIDES], struct pair ***pair)
+{
+    const bool moves = strcmp(primary->config.listen, config->listen) != 0;
+
+    if ((!moves || move_doors(primary, config->listen)) &&
+        store_config(primary, config, member, pair))
+        return true;
+    if (moves && !move_doors(primary, primary->config.listen))
+        log_error("nobody can connect any more");
+    return false;
 }
 
 static void tell_unchanged(const struct primary_config *old, const struct primary_config *now)
@@ -453,7 +466,7 @@ bool primary_reload(struct primary *primary, struct primary_config *config)
     bool done = false;
 
     if (credentials == NULL || !read_members(primary, config, member) ||
-        !store_config(primary, config, member, &pair) || !reopen_doors(primary, config)) {
+        !store_and_listen(primary, config, member, &pair)) {
         drop_new_pairs(primary, config, pair);
         goto out;
     }
@@ -512,6 +525,7 @@ static bool open_parts(struct primary *primary)
     primary->dns = open_dns(primary->base);
     primary->tick = event_new(primary->base, -1, EV_PERSIST, on_tick, primary);
     if (primary->dns != NULL && primary->tick != NULL && secondaries_init(primary) &&
+        doors_init(primary) &&
         outbox_init(&primary->outbox, primary->base, primary->store, settled, primary) &&
         event_add(primary->tick, &second) == 0)
         return true;
@@ -586,7 +600,7 @@ void primary_free(struct primary *primary)
 {
     if (primary == NULL)
         return;
-    doors_close(primary);
+    doors_free(primary);
     if (primary->outbox.store != NULL)
         outbox_settle(&primary->outbox);
     for (size_t i = 0; i < primary->pairs; i++)

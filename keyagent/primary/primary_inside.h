@@ -46,8 +46,8 @@ struct primary {
     uint64_t refused;
 };
 
-/* What a link's data begins with, once it is known who is at the other end. */
-enum caller_kind { CALLER_NOBODY, CALLER_SECONDARY, CALLER_PARTNER };
+/* What a link's data begins with, if it was made by the other end. */
+enum caller_kind { CALLER_NOBODY, CALLER_STRANGER, CALLER_SECONDARY, CALLER_PARTNER };
 struct caller {
     enum caller_kind kind;
 };

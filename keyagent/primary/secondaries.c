@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "keyagent/clock.h"
 #include "keyagent/harden.h"
 #include "keyagent/log.h"
 #include "keyagent/primary/secondary_inside.h"
@@ -153,11 +154,46 @@ static bool make_room(struct secondaries *all)
     return true;
 }
 
+static uint64_t certificate_hash(const struct link *link)
+{
+    uint64_t hash; /* of a hash, which is as good */
+
+    memcpy(&hash, link_peer(link)->fingerprint, sizeof hash);
+    return hash;
+}
+
+/* One certificate takes no more room than the agents of its host do: what has come back takes the
+ * place of what is lost, and was not heard to be. */
+static void end_oldest_like(struct primary *primary, const struct link *link)
+{
+    struct secondaries *all = &primary->secondaries;
+    struct secondary *oldest = NULL;
+    unsigned same = 0;
+
+    for (uint32_t i = table_first(&all->certificates, certificate_hash(link)); i != TABLE_NONE;
+         i = table_next(&all->certificates, i)) {
+        if (memcmp(link_peer(all->numbered[i]->link)->fingerprint, link_peer(link)->fingerprint,
+                   LINK_FINGERPRINT_LEN) != 0)
+            continue;
+        oldest = all->numbered[i];
+        same++;
+    }
+    if (same < PRIMARY_CERTIFICATE_LINKS)
+        return;
+    struct link *ended = oldest->link;
+    log_warning("secondary %s: closed: %s has come with the same certificate, and that has %d "
+                "connections",
+                secondary_from(oldest), link_peer(link)->from, PRIMARY_CERTIFICATE_LINKS);
+    secondaries_down(primary, ended);
+    link_free(ended);
+}
+
 void secondaries_up(struct primary *primary, struct link *link)
 {
     struct secondaries *all = &primary->secondaries;
     struct secondary *s = NULL;
 
+    end_oldest_like(primary, link);
     if (all->count < PRIMARY_SECONDARIES_MAX && make_room(all))
         s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -168,6 +204,9 @@ void secondaries_up(struct primary *primary, struct link *link)
     }
     s->caller.kind = CALLER_SECONDARY;
     s->link = link;
+    s->use_by = clock_now() + PRIMARY_UNUSED_NS;
+    s->number = table_add(&all->certificates, certificate_hash(link));
+    all->numbered[s->number] = s;
     s->place = all->count;
     all->item[all->count++] = s;
     link_set_data(link, s);
@@ -182,6 +221,7 @@ void secondaries_down(struct primary *primary, struct link *link)
 
     unqueue(all, s);
     outbox_forget(&primary->outbox, link);
+    table_remove(&all->certificates, certificate_hash(link), s->number);
     all->item[s->place] = all->item[--all->count];
     all->item[s->place]->place = s->place;
     free(s->block);
@@ -217,20 +257,30 @@ void secondaries_check(struct primary *primary, const struct credentials *creden
         check(primary, primary->secondaries.item[i], credentials);
 }
 
+static void look_at(struct primary *primary, struct secondary *s, int64_t now)
+{
+    if (s->enrolled && (s->due_secrets || s->due_lists))
+        secondary_queue(primary, s);
+    if (now <= s->use_by)
+        return;
+    s->use_by = INT64_MAX;
+    secondary_refuse(primary, s, "it has not registered");
+}
+
 /* A share of the certificates, so that all are looked at within PRIMARY_TRUST_S; and what could not
  * be told before. */
 void secondaries_tick(struct primary *primary)
 {
     struct secondaries *all = &primary->secondaries;
     size_t share = all->count / PRIMARY_TRUST_S + 1;
+    const int64_t now = clock_now();
 
     for (size_t i = 0; i < share && all->looked_at < all->count; i++)
         check(primary, all->item[all->looked_at++], primary->credentials);
     if (all->looked_at >= all->count)
         all->looked_at = 0;
     for (size_t i = 0; i < all->count; i++)
-        if (all->item[i]->enrolled && (all->item[i]->due_secrets || all->item[i]->due_lists))
-            secondary_queue(primary, all->item[i]);
+        look_at(primary, all->item[i], now);
 }
 
 bool secondaries_init(struct primary *primary)
@@ -240,7 +290,9 @@ bool secondaries_init(struct primary *primary)
     all->due_end = &all->due;
     all->push = event_new(primary->base, -1, 0, on_push, primary);
     all->scratch = harden_alloc(PDM_REGISTRATION_SECRET_MAX, 1);
-    return all->push != NULL && all->scratch != NULL;
+    all->numbered = calloc(PRIMARY_SECONDARIES_MAX, sizeof(struct secondary *));
+    return all->push != NULL && all->scratch != NULL && all->numbered != NULL &&
+           table_init(&all->certificates, PRIMARY_SECONDARIES_MAX);
 }
 
 void secondaries_drop(struct primary *primary)
@@ -263,5 +315,7 @@ void secondaries_free(struct primary *primary)
         event_free(all->push);
     sodium_free(all->scratch);
     free(all->item);
+    free(all->numbered);
+    table_free(&all->certificates);
     *all = (struct secondaries){.count = 0};
 }

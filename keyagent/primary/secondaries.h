@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/registration.h"
+#include "keyagent/table.h"
 #include "keyagent/tls/credentials.h"
 #include "keyagent/tls/link.h"
 
@@ -24,6 +25,8 @@ struct secondaries {
     struct secondary **item; /* connected */
     size_t count;
     size_t room;
+    struct table certificates; /* numbers in NUMBERED, by certificate; the newest comes first */
+    struct secondary **numbered;
     size_t looked_at;      /* at whose certificates, since all of them were */
     struct secondary *due; /* those that something is to be told to */
     struct secondary **due_end;

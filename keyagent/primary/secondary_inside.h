@@ -28,7 +28,9 @@ struct told {
 struct secondary {
     struct caller caller;
     struct link *link;
-    size_t place; /* in secondaries.item */
+    size_t place;    /* in secondaries.item */
+    uint32_t number; /* in secondaries.numbered */
+    int64_t use_by;  /* it is closed then; INT64_MAX: it has registered */
     bool enrolled;
     bool due_secrets;
     bool due_lists;

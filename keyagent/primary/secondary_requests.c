@@ -57,6 +57,7 @@ static void take_secret(struct primary *primary, struct secondary *s, struct pdm
         secondary_refuse(primary, s, "it registers too often");
         return;
     }
+    s->use_by = INT64_MAX;
     pdm_get_secret_request(body, &head);
     a.known = pdm_read_span(body, (size_t)head.known * KNOWN_LEN);
     a.knowns = head.known;

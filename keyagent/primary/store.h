@@ -183,8 +183,6 @@ struct store_secondary {
 bool store_secondary_seen(struct store *store, const uint8_t addr[static PDM_ADDR_LEN],
                           uint8_t side, int64_t now, bool *barred);
 bool store_secondary_bar(struct store *store, const uint8_t addr[static PDM_ADDR_LEN], bool bar);
-bool store_secondary_barred(struct store *store, const uint8_t addr[static PDM_ADDR_LEN],
-                            bool *barred);
 /* From the STARTth on, in the order of their addresses; EACH returns false to end it. */
 bool store_secondaries(struct store *store, uint32_t start,
                        bool (*each)(void *arg, const struct store_secondary *s), void *arg);

@@ -26,18 +26,6 @@ bool store_secondary_bar(struct store *store, const uint8_t addr[static PDM_ADDR
                        NULL, NULL);
 }
 
-bool store_secondary_barred(struct store *store, const uint8_t addr[static PDM_ADDR_LEN],
-                            bool *barred)
-{
-    struct store_number n = {.found = false};
-
-    if (!store_read(store, SECONDARY_BARRED, VALUES(db_octets(addr, PDM_ADDR_LEN)),
-                    store_number_each, &n))
-        return false;
-    *barred = n.number != 0;
-    return true;
-}
-
 struct page {
     struct store_secondary *secondary;
     size_t count;

@@ -136,7 +136,6 @@
                       " seen_at = $3 RETURNING barred")                                            \
     S(SECONDARY_BAR, "INSERT INTO pdmv2_secondaries (addr, side, barred, seen_at)"                 \
                      " VALUES ($1, 0, $2, 0) ON CONFLICT (addr) DO UPDATE SET barred = $2")        \
-    S(SECONDARY_BARRED, "SELECT barred FROM pdmv2_secondaries WHERE addr = $1")                    \
     S(SECONDARY_PAGE, "SELECT addr, side, barred, seen_at FROM pdmv2_secondaries"                  \
                       " WHERE addr > $1 ORDER BY addr LIMIT $2 OFFSET $3")
 

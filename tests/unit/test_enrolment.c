@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <sodium.h>
 
+#include "core/ibc.h"
 #include "core/modes.h"
 #include "keyagent/clock.h"
 #include "keyagent/enrolment/enrolled.h"
@@ -201,11 +202,20 @@ static void put_grant(uint16_t group, uint8_t octet)
     pdm_put_secret_grant(&w, &p);
 }
 
+/* By the master secret 256 + OCTET, to address 1. */
 static void put_identity(uint8_t octet)
 {
+    static struct pdm_ibc_parameters parameters;
     struct pdm_secret_identity p;
+    uint8_t master[PDM_IBC_SECRET_LEN] = {0};
+    static const char id[] = "2001::1|0";
 
-    memset(&p, octet, sizeof p);
+    master[sizeof master - 2] = 1;
+    master[sizeof master - 1] = octet;
+    if (parameters.point_len == 0)
+        cr_assert(pdm_ibc_parameters_init(&parameters, &pdm_ibc_3072));
+    cr_assert(pdm_ibc_public(&parameters, master, p.p_pub));
+    cr_assert(pdm_ibc_extract(&parameters, master, (const uint8_t *)id, sizeof id - 1, p.s_id));
     pdm_put_secret_identity(&w, &p);
 }
 
@@ -896,6 +906,32 @@ Test(enrolment, every_truncation_is_refused_and_changes_nothing)
         cr_assert_str_eq(enrolment_take_secrets(enrolment, &r, now, &status), "too long");
     }
     cr_assert(enrolment_pairs(enrolment) == 0 && did.changed == 0);
+}
+
+/* What was put last are P_pub and S_id. */
+Test(enrolment, points_that_cannot_be_computed_with_are_refused_and_change_nothing)
+{
+    static const size_t back[] = {1, PDM_IBC_POINT_LEN + 1};
+    enum pdm_registration_status status;
+
+    put_ibc(1);
+    take();
+    const unsigned changed = did.changed;
+    for (size_t i = 0; i < sizeof back / sizeof back[0]; i++) {
+        put_ibc(2);
+        body[body_len() - back[i]] ^= 1;
+        const char *wrong = take_secrets(&status);
+        cr_assert_str_eq(wrong, "an identity's key that is no point to compute with");
+        cr_assert_eq(enrolment_pair(enrolment, 1)->epochs, 1);
+        cr_assert_eq(did.changed, changed);
+    }
+    /* Nor in place of one that is held. */
+    put_ibc(1);
+    body[body_len() - 1] ^= 1;
+    cr_assert_not_null(take_secrets(&status));
+    put_ibc(2);
+    take();
+    cr_assert_eq(enrolment_pair(enrolment, 1)->epochs, 2);
 }
 
 #define AT_PAIR 3

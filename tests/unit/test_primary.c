@@ -16,7 +16,8 @@
 #include "keyagent/clock.h"
 #include "keyagent/enrolment/enrolled.h"
 #include "keyagent/log.h"
-#include "keyagent/primary/primary_inside.h"
+#include "keyagent/primary/partner_inside.h"
+#include "keyagent/primary/secondary_inside.h"
 #include "tests/unit/pki_on_disk.h"
 
 #define PATIENCE_NS (20 * PDM_NSEC_PER_SEC)
@@ -31,10 +32,12 @@ static struct event *ticking;
 static struct primary *primary[ORGS];
 static unsigned port[ORGS];
 static const char *mode, *more;
-static bool alone; /* without a peer */
+static const char *others = ""; /* servers of A */
+static bool alone;              /* without a peer */
+static bool silent;             /* agents do not register */
 
 /* A secondary as its agent would be. */
-struct secondary {
+struct agent {
     struct credentials *credentials;
     struct link *link;
     struct enrolled_set set;
@@ -47,7 +50,7 @@ struct secondary {
     bool claims; /* to have used more than it was ever given */
 };
 
-static struct secondary client, server;
+static struct agent client, server;
 
 static void address_of(const char *text, uint8_t addr[static PDM_ADDR_LEN])
 {
@@ -116,11 +119,11 @@ static void config_of(int org, struct primary_config *config)
     snprintf(text, sizeof text,
              "[primary]\nlisten = [::1]:%u\ncertificate = %s.pem\ncertificate_key = %s.key\n"
              "ca = ca-%c.pem\nstore = store-%c\nstore_key = store.key\nsocket = %c.sock\n"
-             "%s\n%s%s",
+             "%s\n%s%s%s",
              port[org], name[org], name[org], 'a' + org, 'a' + org, 'a' + org,
              org == A ? "[servers one]\ngroup = 7\nmembers = " SERVER
                       : "[clients]\nmembers = 2001:db8:b:2::/64, " CLIENT,
-             alone ? "" : "[peer other]\n", alone ? "" : peer);
+             org == A ? others : "", alone ? "" : "[peer other]\n", alone ? "" : peer);
     cr_assert(primary_config_parse("conf", text, strlen(text), config, complain, NULL));
 }
 
@@ -165,7 +168,7 @@ static bool in_another(void)
 
 /* Secondaries. */
 
-static void send_body(struct secondary *s, uint8_t command, uint8_t direction, const uint8_t *body,
+static void send_body(struct agent *s, uint8_t command, uint8_t direction, const uint8_t *body,
                       size_t len)
 {
     const struct pdm_registration_header header = {command, direction, (uint32_t)len};
@@ -176,7 +179,7 @@ static void send_body(struct secondary *s, uint8_t command, uint8_t direction, c
     cr_assert(link_send(s->link, message, PDM_REGISTRATION_HEADER + len));
 }
 
-static void ask(struct secondary *s)
+static void ask(struct agent *s)
 {
     struct pdm_secret_request request = {.known = s->claims};
     uint8_t body[128];
@@ -197,10 +200,11 @@ static void ask(struct secondary *s)
 static void link_up(struct link *link, void *arg)
 {
     (void)link;
-    ask(arg);
+    if (!silent)
+        ask(arg);
 }
 
-static void take_list(struct secondary *s, struct pdm_reader *body)
+static void take_list(struct agent *s, struct pdm_reader *body)
 {
     struct pdm_list_response response = {.status = PDM_REGISTRATION_OK};
     struct pdm_list_request head;
@@ -227,7 +231,7 @@ static void take_list(struct secondary *s, struct pdm_reader *body)
 static void link_message(struct link *link, const struct pdm_registration_header *header,
                          struct pdm_reader *body, void *arg)
 {
-    struct secondary *s = arg;
+    struct agent *s = arg;
 
     (void)link;
     switch (header->command) {
@@ -243,6 +247,8 @@ static void link_message(struct link *link, const struct pdm_registration_header
         pdm_get_poll_response(body, &s->polled);
         s->polls++;
         break;
+    case PDM_COMMAND_NEGOTIATE:
+        break;
     case PDM_COMMAND_BLOCK:
         pdm_get_block_response(body, &s->block);
         s->blocks++;
@@ -254,7 +260,7 @@ static void link_message(struct link *link, const struct pdm_registration_header
 
 static void link_down(struct link *link, const char *why, void *arg)
 {
-    struct secondary *s = arg;
+    struct agent *s = arg;
 
     (void)link;
     (void)why;
@@ -264,25 +270,25 @@ static void link_down(struct link *link, const char *why, void *arg)
 
 static const struct link_handlers handlers = {link_up, link_message, link_down};
 
-static void enrol(struct secondary *s, int org, const char *name)
+static void enrol(struct agent *s, int org, const char *name)
 {
     static const char *const primary_name[ORGS] = {"ps.a.example", "pc.b.example"};
     char target[64], authority[16];
 
     snprintf(authority, sizeof authority, "ca-%c", 'a' + org);
     snprintf(target, sizeof target, "[::1]:%u", port[org]);
-    *s = (struct secondary){.credentials = pki_credentials(name, authority, NULL)};
+    *s = (struct agent){.credentials = pki_credentials(name, authority, NULL)};
     s->link = link_connect(base, NULL, s->credentials, target, 0, primary_name[org], &handlers, s);
     cr_assert_not_null(s->link);
 }
 
-static void leave(struct secondary *s)
+static void leave(struct agent *s)
 {
     if (s->link != NULL)
         link_free(s->link);
     credentials_unref(s->credentials);
     enrolled_set_free(&s->set);
-    *s = (struct secondary){.link = NULL};
+    *s = (struct agent){.link = NULL};
 }
 
 static bool both_answered(void)
@@ -346,14 +352,14 @@ TestSuite(primary, .init = set_up, .fini = tear_down, .timeout = 120);
 
 /* What a client and a server have of the same negotiation, as secrets of two addresses. */
 
-static const struct enrolled_epoch *latest(const struct secondary *s)
+static const struct enrolled_epoch *latest(const struct agent *s)
 {
     cr_assert_eq(s->set.pairs, 1);
     cr_assert_gt(s->set.pair[0]->epochs, 0);
     return &s->set.pair[0]->epoch[s->set.pair[0]->epochs - 1];
 }
 
-static const struct enrolled_scope *scope_of(const struct secondary *s)
+static const struct enrolled_scope *scope_of(const struct agent *s)
 {
     cr_assert_eq(latest(s)->scopes, 1);
     return &latest(s)->scope[0];
@@ -364,7 +370,7 @@ static bool polled(void)
     return client.polls + server.polls > 0;
 }
 
-static void poll(struct secondary *s, const char *own, const char *peer)
+static void poll(struct agent *s, const char *own, const char *peer)
 {
     struct pdm_poll_request request = {.pair = s->set.pair[0]->pair, .epoch = latest(s)->epoch};
     uint8_t body[64];
@@ -730,7 +736,7 @@ Test(primary, loses_nothing_by_starting_again)
     begin("trusted-servers", "");
     for (int org = 0; org < ORGS; org++) {
         const uint64_t epoch = pair_of(A).epoch;
-        struct secondary *s = org == A ? &server : &client;
+        struct agent *s = org == A ? &server : &client;
         const struct enrolled_block given = scope_of(s)->given;
         const bool later = org == A;
 
@@ -886,6 +892,204 @@ Test(primary, takes_another_configuration)
     soon();
     cr_assert(in_agreement());
     end();
+}
+
+/* Also not what is stored before the rest of it is tried. */
+Test(primary, stores_nothing_of_a_configuration_that_is_refused)
+{
+    struct pdm_admin_entry entry[4];
+    struct primary_config config;
+    const unsigned own = port[A];
+    uint32_t next;
+
+    begin("trusted-servers", "");
+    others = "[servers two]\ngroup = 9\nmembers = " SERVERS_LATER "\n";
+    port[A] = port[B]; /* where nobody else can listen */
+    config_of(A, &config);
+    port[A] = own;
+    cr_assert_not(primary_reload(primary[A], &config));
+    primary_config_free(&config);
+    cr_assert(primary_take_own(primary[A]));
+    cr_assert_eq(primary_list(primary[A], 0, PDM_SIDE_SERVER, 0, entry, 4, &next), 1);
+    leave(&server);
+    enrol(&server, A, "ss");
+    until(both_answered);
+    port[A] = free_port();
+    config_of(A, &config);
+    cr_assert(primary_reload(primary[A], &config), "%s", keys_said());
+    primary_config_free(&config);
+    cr_assert_eq(primary_list(primary[A], 0, PDM_SIDE_SERVER, 0, entry, 4, &next), 2);
+    leave(&server);
+    enrol(&server, A, "ss");
+    until(both_answered);
+    others = "";
+    end();
+}
+
+static unsigned strangers_wanted;
+
+static bool strangers_are_there(void)
+{
+    return primary[A]->doors.strangers == strangers_wanted;
+}
+
+static int knock(void)
+{
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6,
+                              .sin6_addr = in6addr_loopback,
+                              .sin6_port = htons((in_port_t)port[A])};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+    cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    return fd;
+}
+
+static bool is_shut_out(int fd)
+{
+    char octet;
+    ssize_t got = recv(fd, &octet, 1, MSG_DONTWAIT);
+
+    return got == 0 || (got < 0 && errno == ECONNRESET);
+}
+
+Test(primary, lets_no_source_fill_the_doorway)
+{
+    int fd[PRIMARY_STRANGERS_SOURCE];
+
+    alone = true;
+    start(A);
+    for (int i = 0; i < PRIMARY_STRANGERS_SOURCE; i++)
+        fd[i] = knock();
+    strangers_wanted = PRIMARY_STRANGERS_SOURCE;
+    until(strangers_are_there);
+    int more_of_it = knock();
+    soon();
+    cr_assert(is_shut_out(more_of_it));
+    cr_assert_not(is_shut_out(fd[0]));
+    cr_assert(strangers_are_there());
+    cr_assert_not(primary[A]->doors.shut);
+    close(fd[0]);
+    strangers_wanted--;
+    until(strangers_are_there);
+    close(more_of_it);
+    fd[0] = knock();
+    strangers_wanted++;
+    until(strangers_are_there);
+    stop(A);
+    soon();
+    cr_assert(is_shut_out(fd[1]));
+    for (int i = 0; i < PRIMARY_STRANGERS_SOURCE; i++)
+        close(fd[i]);
+}
+
+static bool somebody_is_in(void)
+{
+    return primary[B]->secondaries.count == 1;
+}
+
+Test(primary, closes_who_does_not_register)
+{
+    begin("trusted-servers", "");
+    cr_assert_eq(primary[A]->secondaries.item[0]->use_by, INT64_MAX);
+    leave(&client);
+    soon();
+    silent = true;
+    enrol(&client, B, "sc");
+    until(somebody_is_in);
+    soon();
+    cr_assert_eq(client.downs, 0);
+    primary[B]->secondaries.item[0]->use_by = 0;
+    until(client_is_out);
+    cr_assert_eq(client.answers, 0);
+    end();
+}
+
+static struct agent crowd[PRIMARY_CERTIFICATE_LINKS + 1];
+
+static bool crowd_has_answers(void)
+{
+    for (size_t i = 0; i < sizeof crowd / sizeof crowd[0]; i++)
+        if (crowd[i].link != NULL && crowd[i].answers == 0)
+            return false;
+    return true;
+}
+
+/* The agents of one host share it; of more than those the newest stay. */
+Test(primary, bounds_the_connections_of_one_certificate)
+{
+    begin("trusted-servers", "");
+    leave(&client);
+    soon();
+    for (size_t i = 0; i < PRIMARY_CERTIFICATE_LINKS; i++) {
+        enrol(&crowd[i], B, "sc");
+        until(crowd_has_answers);
+    }
+    cr_assert_eq(primary[B]->secondaries.count, PRIMARY_CERTIFICATE_LINKS);
+    enrol(&crowd[PRIMARY_CERTIFICATE_LINKS], B, "sc");
+    until(crowd_has_answers);
+    soon();
+    cr_assert_eq(primary[B]->secondaries.count, PRIMARY_CERTIFICATE_LINKS);
+    for (size_t i = 0; i < sizeof crowd / sizeof crowd[0]; i++) {
+        cr_assert_eq(crowd[i].downs, i == 0, "%zu", i);
+        leave(&crowd[i]);
+    }
+    end();
+}
+
+static size_t partners_of(int org)
+{
+    size_t count = 0;
+
+    for (const struct partner *p = primary[org]->pair[0]->partner; p != NULL; p = p->next)
+        count++;
+    return count;
+}
+
+static size_t partners_wanted;
+
+static bool partners_are_there(void)
+{
+    return partners_of(A) == partners_wanted;
+}
+
+/* Whoever has a peer's certificate keeps none of its primaries out. */
+Test(primary, closes_partners_that_are_of_no_use)
+{
+    begin("trusted-servers", "");
+    silent = true;
+    cr_assert_eq(primary[A]->pair[0]->partner->use_by, INT64_MAX);
+    for (size_t i = 0; i < PRIMARY_PARTNERS_MAX - 1; i++) {
+        enrol(&crowd[i], A, "pc");
+        partners_wanted = i + 2;
+        until(partners_are_there);
+    }
+    cr_assert(in_agreement());
+    enrol(&crowd[PRIMARY_PARTNERS_MAX - 1], A, "pc");
+    until(apart);
+    until(in_agreement);
+    cr_assert_eq(partners_of(A), PRIMARY_PARTNERS_MAX);
+    cr_assert_eq(crowd[0].downs, 1);
+    cr_assert_eq(crowd[1].downs, 0);
+    for (struct partner *p = primary[A]->pair[0]->partner; p != NULL; p = p->next)
+        if (p->use_by != INT64_MAX)
+            p->use_by = 0;
+    partners_wanted = 1;
+    until(partners_are_there);
+    cr_assert(in_agreement());
+    for (size_t i = 0; i < PRIMARY_PARTNERS_MAX; i++)
+        leave(&crowd[i]);
+    end();
+}
+
+Test(primary, negotiates_so_often_for_one_pair)
+{
+    struct pair pair = {.told = 0};
+    const int64_t now = clock_now();
+
+    for (int i = 0; i < PRIMARY_NEGOTIATIONS_MINUTE; i++)
+        cr_assert(pair_may_negotiate(&pair, now));
+    cr_assert_not(pair_may_negotiate(&pair, now));
+    cr_assert(pair_may_negotiate(&pair, now + 61 * PDM_NSEC_PER_SEC / PRIMARY_NEGOTIATIONS_MINUTE));
 }
 
 static bool somebody_is_at_the_door(void)
