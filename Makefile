@@ -56,7 +56,7 @@ all: $(BINARIES) $(PKGCONFIG)
 apps: $(APPS)
 unit: $(UNIT)
 # Compiled alone, for what another compiler warns of.
-objects: $(BUILD)/libpdmcore.a $(CONF) $(SHIM) $(AGENT) $(PRIMARY) $(call objects,cli/*.c tests/unit/*.c)
+objects: $(BUILD)/libpdmcore.a $(CONF) $(SHIM) $(AGENT) $(PRIMARY) $(call objects,cli/*.c tests/unit/*.c tests/fuzz/*.c)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

@@ -184,7 +184,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
         if (octets == TICK) {
             agent_tick(&agent);
-            search_run(&agent.search, clock_now());
+            struct search_hit hit;
+
+            search_run(&agent.search, clock_now(), &hit);
+            if (hit.found)
+                requests_found(&agent, &hit);
             probe();
             continue;
         }
