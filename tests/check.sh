@@ -161,7 +161,7 @@ witness() {
 
 CHOSEN=("$@")
 suite build build_all
-suite lint tests/lint.sh
+suite lint env LINT_ANALYZER="$CHECK_LONG" tests/lint.sh
 suite unit unit_plain
 suite unit-asan unit_asan
 suite unit-tsan unit_tsan
