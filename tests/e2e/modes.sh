@@ -23,7 +23,7 @@
 MODES_PYTHON=${PYTHON:-/usr/bin/python3}
 MODES_BUILD=$ORGS_BIN/transcript
 MODES_LINK_MS=10
-MODES_INTERVAL=0.12 # over a round trip, under two
+MODES_INTERVAL=0.12 # so long that replies do not overlap on a busy machine
 MODES_ENROLLED=15 # seconds, at most
 # shellcheck disable=SC2034 # for those who source this
 MODES_SET=(--network-set $((2 * MODES_LINK_MS)) --server-set 20)
