@@ -14,7 +14,8 @@ static const size_t length[PDM_PAIRING_TYPES] = {[PDM_PAIRING_HELLO] = PDM_PAIRI
                                                  [PDM_PAIRING_COOKIE] =
                                                      PDM_PAIRING_COOKIE_MESSAGE_LEN,
                                                  [PDM_PAIRING_INIT] = PDM_PAIRING_INIT_LEN,
-                                                 [PDM_PAIRING_RESP] = PDM_PAIRING_RESP_LEN};
+                                                 [PDM_PAIRING_RESP] = PDM_PAIRING_RESP_LEN,
+                                                 [PDM_PAIRING_DONE] = PDM_PAIRING_DONE_LEN};
 
 enum pdm_pairing_type pdm_pairing_open(const uint8_t *bytes, size_t len, struct pdm_reader *r)
 {
@@ -177,4 +178,11 @@ bool pdm_pairing_finish(const struct pdm_pairing_side *side,
     sodium_memzero(k_r, sizeof k_r);
     sodium_memzero(confirmation, sizeof confirmation);
     return good;
+}
+
+bool pdm_pairing_proof(const struct pdm_suite *suite, const uint8_t key[static PDM_NH_MAX],
+                       uint8_t proof[static PDM_PAIRING_CONFIRM_LEN])
+{
+    return pdm_labeled_expand(suite, key, "pdmv2 pair done", NULL, 0, proof,
+                              PDM_PAIRING_CONFIRM_LEN);
 }

@@ -7,9 +7,11 @@
  *   COOKIE   r -> i   the token, and what shows that i is where it says; r remembers nothing
  *   INIT     i -> r   the cookie, and k_i encrypted to r's identity (Boneh-Franklin, RFC 5091)
  *   RESP     r -> i   k_r encrypted to i's identity, and the confirmation: only r could read k_i
+ *   DONE     i -> r   the proof: only i could read k_r
  *
  *   PairDeviceKey = LabeledExtract(k_i || k_r, "pdmv2 pair", Hash(INIT || RESP but confirmation))
  *   confirmation  = X(PairDeviceKey, "pdmv2 pair confirm", "", 32)
+ *   proof         = X(PairDeviceKey, "pdmv2 pair done", "", 32)
  *
  * The suite is that of the negotiation that epoch and tag name. What does not fit is never answered
  * (draft-ietf-ippm-encrypted-pdmv2-02 section 7: no negative acknowledgements).
@@ -36,6 +38,7 @@ enum pdm_pairing_type {
     PDM_PAIRING_COOKIE,
     PDM_PAIRING_INIT,
     PDM_PAIRING_RESP,
+    PDM_PAIRING_DONE,
     PDM_PAIRING_TYPES
 };
 
@@ -57,13 +60,17 @@ enum pdm_pairing_type {
     B(id, PDM_PAIRING_ID_LEN) /* pdm_pairing_id() of the INIT */                                   \
     B(ciphertext, PDM_PAIRING_CIPHERTEXT_LEN) /* of k_r */                                         \
     B(confirmation, PDM_PAIRING_CONFIRM_LEN)
+#define PDM_BODY_PAIRING_DONE(N, B)                                                                \
+    B(id, PDM_PAIRING_ID_LEN)                                                                      \
+    B(proof, PDM_PAIRING_CONFIRM_LEN)
 /* clang-format on */
 
 #define PDM_PAIRING_BODIES(X)                                                                      \
     X(pairing_hello, PDM_BODY_PAIRING_HELLO)                                                       \
     X(pairing_cookie, PDM_BODY_PAIRING_COOKIE)                                                     \
     X(pairing_init, PDM_BODY_PAIRING_INIT)                                                         \
-    X(pairing_resp, PDM_BODY_PAIRING_RESP)
+    X(pairing_resp, PDM_BODY_PAIRING_RESP)                                                         \
+    X(pairing_done, PDM_BODY_PAIRING_DONE)
 
 PDM_PAIRING_BODIES(PDM_DECLARE_BODY)
 
@@ -75,6 +82,7 @@ PDM_PAIRING_BODIES(PDM_DECLARE_BODY)
 #define PDM_PAIRING_RESP_LEN                                                                       \
     (PDM_PAIRING_HEADER + 8 + PDM_TAG_ID_LEN + PDM_PAIRING_ID_LEN + PDM_PAIRING_CIPHERTEXT_LEN +   \
      PDM_PAIRING_CONFIRM_LEN)
+#define PDM_PAIRING_DONE_LEN (PDM_PAIRING_HEADER + PDM_PAIRING_ID_LEN + PDM_PAIRING_CONFIRM_LEN)
 #define PDM_PAIRING_MESSAGE_MAX PDM_PAIRING_RESP_LEN
 
 /* The type of a whole message, and R at its body; PDM_PAIRING_NONE if it is none: of another
@@ -131,5 +139,8 @@ bool pdm_pairing_finish(const struct pdm_pairing_side *side,
                         const uint8_t k_i[static PDM_PAIRING_K_LEN],
                         const uint8_t resp[static PDM_PAIRING_RESP_LEN],
                         uint8_t key[static PDM_NH_MAX]);
+/* What DONE shows. To be compared by sodium_memcmp(). False if the KDF is unknown. */
+bool pdm_pairing_proof(const struct pdm_suite *suite, const uint8_t key[static PDM_NH_MAX],
+                       uint8_t proof[static PDM_PAIRING_CONFIRM_LEN]);
 
 #endif

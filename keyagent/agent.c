@@ -291,6 +291,22 @@ void agent_pair_changed(struct agent *agent, struct enrolment *enrolment,
     ask_again(agent, a->number);
 }
 
+void agent_peer_changed(struct agent *agent, struct enrolment *enrolment, uint32_t pair,
+                        const uint8_t own[static PDM_ADDR_LEN],
+                        const uint8_t peer[static PDM_ADDR_LEN])
+{
+    const struct association *a = pairs_find(&agent->associations, enrolment, pair);
+
+    for (uint32_t slot = 0; a != NULL && slot < agent->slots.count; slot++) {
+        const struct slot_record *record = &agent->slots.record[slot];
+
+        if (record->owner != 0 && record->info.association == a->number &&
+            memcmp(record->info.tuple.saddr, own, PDM_ADDR_LEN) == 0 &&
+            memcmp(record->info.tuple.daddr, peer, PDM_ADDR_LEN) == 0)
+            slots_ask_again(&agent->slots, slot);
+    }
+}
+
 void agent_pair_gone(struct agent *agent, struct enrolment *enrolment, uint32_t pair)
 {
     struct association *a = pairs_find(&agent->associations, enrolment, pair);

@@ -76,6 +76,10 @@ bool agent_listed(const struct agent *agent, const uint8_t own[static PDM_ADDR_L
  */
 void agent_pair_changed(struct agent *agent, struct enrolment *enrolment,
                         const struct enrolled_pair *pair);
+/* What OWN and PEER of that pair share is another now: their flows ask again. */
+void agent_peer_changed(struct agent *agent, struct enrolment *enrolment, uint32_t pair,
+                        const uint8_t own[static PDM_ADDR_LEN],
+                        const uint8_t peer[static PDM_ADDR_LEN]);
 /* Before its memory goes. */
 void agent_pair_gone(struct agent *agent, struct enrolment *enrolment, uint32_t pair);
 /*

@@ -540,17 +540,17 @@ static struct pairwise_item *dispensable(struct pairwise_item *key[static PDM_PE
     return key[0];
 }
 
-void enrolment_pair_device_key(struct enrolment *e, uint32_t pair, uint64_t epoch,
-                               const uint8_t own[static PDM_ADDR_LEN],
-                               const uint8_t peer[static PDM_ADDR_LEN],
-                               const uint8_t key[static PDM_NH_MAX], bool initiator)
+uint32_t enrolment_pair_device_key(struct enrolment *e, uint32_t pair, uint64_t epoch,
+                                   const uint8_t own[static PDM_ADDR_LEN],
+                                   const uint8_t peer[static PDM_ADDR_LEN],
+                                   const uint8_t key[static PDM_NH_MAX], bool initiator)
 {
     struct pairwise_item *held[PDM_PEER_SECRETS];
     struct enrolled_pair *of = find_pair(e, pair);
     const struct enrolled_epoch *by = of != NULL ? find_epoch(of, epoch) : NULL;
 
     if (by == NULL || of->secmop != PDM_SECMOP_IBC || find_scope(by, own) == NULL)
-        return;
+        return 0;
     if (paired_keys(e, pair, own, peer, held) == PDM_PEER_SECRETS)
         pairwise_remove(&e->pairwise, dispensable(held));
     struct pairwise_item *item =
@@ -558,14 +558,27 @@ void enrolment_pair_device_key(struct enrolment *e, uint32_t pair, uint64_t epoc
     uint8_t *secret = pairwise_secret(&e->pairwise, item);
     if (secret == NULL) {
         pairwise_remove(&e->pairwise, item);
-        return;
+        return 0;
     }
     memset(secret, 0, PDM_NH_MAX);
     memcpy(secret, key, pdm_suite_nh(&by->suite));
     item->serial = next_serial();
     item->send_at = initiator ? 0 : INT64_MAX;
     pairwise_set_state(&e->pairwise, item, PAIRWISE_SECRET);
-    e->hooks.pair_changed(e->arg, e, of);
+    e->hooks.peer_changed(e->arg, e, pair, own, peer);
+    return item->serial;
+}
+
+void enrolment_pair_device_key_shown(struct enrolment *e, uint32_t pair,
+                                     const uint8_t own[static PDM_ADDR_LEN],
+                                     const uint8_t peer[static PDM_ADDR_LEN], uint32_t serial)
+{
+    const struct enrolled_pair *of = find_pair(e, pair);
+
+    if (of == NULL)
+        return;
+    enrolment_peer_moved(e, of, own, peer, serial);
+    e->hooks.peer_changed(e->arg, e, pair, own, peer);
 }
 
 /* Pairs come and go. */

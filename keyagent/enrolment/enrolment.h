@@ -111,12 +111,17 @@ const char *enrolment_name(const struct enrolment *e);
 
 /*
  * For pairings. KEY, pdm_suite_nh() octets, is what OWN and PEER agreed on by EPOCH. The initiator
- * knows that the responder has it; the responder waits for the initiator to use it.
+ * knows that the responder has it; the responder waits for the initiator to show that, or to use
+ * it. The key's serial; 0: there is no room for it, or nothing that it would be for.
  */
-void enrolment_pair_device_key(struct enrolment *e, uint32_t pair, uint64_t epoch,
-                               const uint8_t own[static PDM_ADDR_LEN],
-                               const uint8_t peer[static PDM_ADDR_LEN],
-                               const uint8_t key[static PDM_NH_MAX], bool initiator);
+uint32_t enrolment_pair_device_key(struct enrolment *e, uint32_t pair, uint64_t epoch,
+                                   const uint8_t own[static PDM_ADDR_LEN],
+                                   const uint8_t peer[static PDM_ADDR_LEN],
+                                   const uint8_t key[static PDM_NH_MAX], bool initiator);
+/* PEER has shown that it has the key with SERIAL: it is sent under at once. */
+void enrolment_pair_device_key_shown(struct enrolment *e, uint32_t pair,
+                                     const uint8_t own[static PDM_ADDR_LEN],
+                                     const uint8_t peer[static PDM_ADDR_LEN], uint32_t serial);
 
 /*
  * For the registrar.
@@ -138,6 +143,10 @@ struct enrolment_hooks {
      */
     void (*pair_changed)(void *arg, struct enrolment *e, const struct enrolled_pair *pair);
     void (*pair_gone)(void *arg, struct enrolment *e, uint32_t pair);
+    /* The keys that OWN and PEER agreed on are others now. */
+    void (*peer_changed)(void *arg, struct enrolment *e, uint32_t pair,
+                         const uint8_t own[static PDM_ADDR_LEN],
+                         const uint8_t peer[static PDM_ADDR_LEN]);
     void (*list_changed)(void *arg, struct enrolment *e, uint32_t pair, bool add,
                          const struct pdm_prefix *prefix, uint16_t group);
     void (*list_cleared)(void *arg, struct enrolment *e, uint32_t pair);

@@ -203,6 +203,13 @@ static void pair_gone(void *arg, struct enrolment *e, uint32_t pair)
     agent_pair_gone(agent_of(arg), e, pair);
 }
 
+static void peer_changed(void *arg, struct enrolment *e, uint32_t pair,
+                         const uint8_t own[static PDM_ADDR_LEN],
+                         const uint8_t peer[static PDM_ADDR_LEN])
+{
+    agent_peer_changed(agent_of(arg), e, pair, own, peer);
+}
+
 static void list_changed(void *arg, struct enrolment *e, uint32_t pair, bool add,
                          const struct pdm_prefix *prefix, uint16_t group)
 {
@@ -393,6 +400,7 @@ struct registrar *registrar_new(const struct registrar_place *place,
 {
     static const struct enrolment_hooks hooks = {.pair_changed = pair_changed,
                                                  .pair_gone = pair_gone,
+                                                 .peer_changed = peer_changed,
                                                  .list_changed = list_changed,
                                                  .list_cleared = list_cleared,
                                                  .poll = ask_poll,

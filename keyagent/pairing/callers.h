@@ -40,6 +40,8 @@ struct caller {
     uint32_t behind;
     uint8_t init[PDM_PAIRING_INIT_LEN];
     uint8_t resp[PDM_PAIRING_RESP_LEN];
+    uint8_t proof[PDM_PAIRING_CONFIRM_LEN]; /* that its DONE is to show */
+    uint32_t serial;                        /* of the key; 0: it is not kept */
 };
 
 struct callers_line {

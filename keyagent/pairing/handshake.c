@@ -482,6 +482,19 @@ static void take_resp(struct handshakes *h, const struct ends *ends,
     change_phase(h, i, PHASE_FINISH); /* the tries are counted on if it is forged */
 }
 
+static void take_done(struct handshakes *h, const struct ends *ends, struct pdm_reader *r)
+{
+    struct pdm_pairing_done done;
+    const struct caller *caller = callers_find(&h->callers, ends);
+
+    pdm_get_pairing_done(r, &done);
+    if (caller == NULL || caller->state != CALLER_ANSWERED || caller->serial == 0 ||
+        sodium_memcmp(done.proof, caller->proof, sizeof done.proof) != 0)
+        return;
+    enrolment_pair_device_key_shown(caller->enrolment, caller->pair, ends->own, ends->peer,
+                                    caller->serial);
+}
+
 void handshakes_receive(struct handshakes *h, const struct ends *ends, const uint8_t *bytes,
                         size_t len, int64_t now)
 {
@@ -501,8 +514,11 @@ void handshakes_receive(struct handshakes *h, const struct ends *ends, const uin
     case PDM_PAIRING_INIT:
         take_init(h, ends, &who, bytes, &r, now);
         break;
-    default:
+    case PDM_PAIRING_RESP:
         take_resp(h, ends, bytes, &r);
+        break;
+    default:
+        take_done(h, ends, &r);
     }
 }
 
@@ -616,8 +632,21 @@ static void begun(struct handshakes *h, struct initiation *i, const struct pairi
     h->counters.begun++;
 }
 
+/* If it is lost, the first option under the key shows the same. */
+static void send_done(struct handshakes *h, const struct ends *ends,
+                      const struct pdm_pairing_done *done)
+{
+    uint8_t bytes[PDM_PAIRING_DONE_LEN];
+    struct pdm_writer w = pdm_pairing_write(bytes, PDM_PAIRING_DONE);
+
+    pdm_put_pairing_done(&w, done);
+    h->hooks.send(h->arg, ends, bytes, sizeof bytes);
+}
+
 static void finished(struct handshakes *h, struct initiation *i, const struct pairing_job *job)
 {
+    struct pdm_pairing_done done;
+
     if (!job->good) {
         warn("an answer that cannot be deciphered, or was not confirmed", &i->ends);
         change_phase(h, i, PHASE_INIT);
@@ -628,10 +657,13 @@ static void finished(struct handshakes *h, struct initiation *i, const struct pa
     struct ends ends = i->ends;
     struct enrolment *e = i->enrolment;
     uint32_t pair = i->pair;
+    memcpy(done.id, i->id, sizeof done.id);
     end_initiation(h, i);
     h->counters.finished++;
     tell("a key is agreed on, as we asked", &ends);
-    enrolment_pair_device_key(e, pair, job->epoch, ends.own, ends.peer, job->key, true);
+    (void)enrolment_pair_device_key(e, pair, job->epoch, ends.own, ends.peer, job->key, true);
+    if (pdm_pairing_proof(&job->suite, job->key, done.proof))
+        send_done(h, &ends, &done);
 }
 
 /* The peer has a key of ours now, by a negotiation at least as late: there is no need for ours. */
@@ -646,24 +678,24 @@ static void drop_crossing(struct handshakes *h, const struct ends *ends, uint64_
 static void answered(struct handshakes *h, struct caller *caller, const struct pairing_job *job,
                      int64_t now)
 {
-    struct ends ends = caller->ends;
-    struct enrolment *e = caller->enrolment;
-    uint32_t pair = caller->pair;
+    const bool good = job->good && pdm_pairing_proof(&job->suite, job->key, caller->proof);
 
-    if (job->good)
+    if (good)
         memcpy(caller->resp, job->resp, sizeof caller->resp);
-    callers_served(&h->callers, caller, job->good, now);
-    if (!job->good) {
-        warn("a request that cannot be deciphered", &ends);
+    callers_served(&h->callers, caller, good, now);
+    if (!good) {
+        warn("a request that cannot be deciphered", &caller->ends);
         h->counters.refused++;
         return;
     }
     h->counters.answered++;
-    tell("a key is agreed on, as it asked", &ends);
-    drop_crossing(h, &ends, job->epoch);
+    tell("a key is agreed on, as it asked", &caller->ends);
+    drop_crossing(h, &caller->ends, job->epoch);
     /* First the key, then the answer: the initiator sends under it at once. */
-    enrolment_pair_device_key(e, pair, job->epoch, ends.own, ends.peer, job->key, false);
-    h->hooks.send(h->arg, &ends, job->resp, sizeof job->resp);
+    caller->serial =
+        enrolment_pair_device_key(caller->enrolment, caller->pair, job->epoch, caller->ends.own,
+                                  caller->ends.peer, job->key, false);
+    h->hooks.send(h->arg, &caller->ends, job->resp, sizeof job->resp);
 }
 
 void handshakes_done(struct handshakes *h, const struct pairing_job *job, int64_t now)

@@ -62,6 +62,16 @@ static void on_cleared(void *arg, struct enrolment *e, uint32_t pair)
     must(enrolment_pair(e, pair) != NULL);
 }
 
+static void on_peer(void *arg, struct enrolment *e, uint32_t pair,
+                    const uint8_t own[static PDM_ADDR_LEN], const uint8_t peer[static PDM_ADDR_LEN])
+{
+    (void)arg;
+    (void)e;
+    (void)pair;
+    (void)own;
+    (void)peer;
+}
+
 static bool on_poll(void *arg, const struct pdm_poll_request *request)
 {
     (void)arg;
@@ -240,8 +250,8 @@ static void check_request(void)
 /* Every input begins with nothing known. */
 static void begin(void)
 {
-    static const struct enrolment_hooks hooks = {on_changed, on_gone,  on_list,   on_cleared,
-                                                 on_poll,    on_block, on_pairing};
+    static const struct enrolment_hooks hooks = {on_changed, on_gone, on_peer,  on_list,
+                                                 on_cleared, on_poll, on_block, on_pairing};
 
     (void)unlink(file);
     now = START_NS;

@@ -67,8 +67,11 @@ static bool on_sent(struct mail *m)
     case PDM_PAIRING_INIT:
         must(pdm_pairing_id(&hosts_suite, m->bytes, known[peer].id));
         break;
+    case PDM_PAIRING_RESP:
+        must(m->len == PDM_PAIRING_RESP_LEN);
+        break;
     default:
-        must(m->bytes[1] == PDM_PAIRING_RESP && m->len == PDM_PAIRING_RESP_LEN);
+        must(m->bytes[1] == PDM_PAIRING_DONE && m->len == PDM_PAIRING_DONE_LEN);
     }
     return false;
 }

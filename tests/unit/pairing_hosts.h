@@ -124,6 +124,17 @@ static inline void hosts_gone(void *arg, struct enrolment *e, uint32_t pair)
         handshakes_forget(h->handshakes, e, pair);
 }
 
+static inline void hosts_peer_changed(void *arg, struct enrolment *e, uint32_t pair,
+                                      const uint8_t own[static PDM_ADDR_LEN],
+                                      const uint8_t peer[static PDM_ADDR_LEN])
+{
+    (void)arg;
+    (void)e;
+    (void)pair;
+    (void)own;
+    (void)peer;
+}
+
 static inline bool hosts_block(void *arg, const struct pdm_block_request *request)
 {
     (void)arg;
@@ -191,6 +202,7 @@ static inline void hosts_start(struct host *h)
 {
     static const struct enrolment_hooks hooks = {.pair_changed = hosts_changed,
                                                  .pair_gone = hosts_gone,
+                                                 .peer_changed = hosts_peer_changed,
                                                  .block = hosts_block,
                                                  .pairing = hosts_ask};
     static const struct handshake_hooks carried = {hosts_listed, hosts_send};

@@ -69,6 +69,17 @@ static void on_cleared(void *arg, struct enrolment *e, uint32_t pair)
     did.cleared++;
 }
 
+static void on_peer(void *arg, struct enrolment *e, uint32_t pair,
+                    const uint8_t own[static PDM_ADDR_LEN], const uint8_t peer[static PDM_ADDR_LEN])
+{
+    (void)arg;
+    (void)e;
+    (void)pair;
+    (void)own;
+    (void)peer;
+    did.changed++;
+}
+
 static bool on_poll(void *arg, const struct pdm_poll_request *request)
 {
     (void)arg;
@@ -98,8 +109,8 @@ static enum pdm_status on_pairing(void *arg, struct enrolment *e,
 
 static void begin_enrolment(void)
 {
-    static const struct enrolment_hooks hooks = {on_changed, on_gone,  on_list,   on_cleared,
-                                                 on_poll,    on_block, on_pairing};
+    static const struct enrolment_hooks hooks = {on_changed, on_gone, on_peer,  on_list,
+                                                 on_cleared, on_poll, on_block, on_pairing};
 
     enrolment = enrolment_new("london", &ledger, &highwater, &hooks, NULL);
     cr_assert_not_null(enrolment);
