@@ -10,7 +10,6 @@ cd "$(dirname "$0")/.." || exit 1
 export BUILD PYTHON CHECK_LONG
 LOG=$BUILD/log
 SHOWN=60  # lines of a failed suite
-AT_ONCE=3 # end-to-end suites, each in namespaces of its own
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "check: root is needed, for network namespaces" >&2
@@ -79,20 +78,21 @@ suite() {
     report "$1"
 }
 
-# NAME CMD...: the same beside others, AT_ONCE of them at a time; they mostly wait. Reported by
-# end_beside, in the order in which they began.
-BESIDE=()
-suite_beside() {
-    chosen "$1" || return 0
-    [ "$(jobs -rp | wc -l)" -lt "$AT_ONCE" ] || wait -n
-    run "$@" &
-    BESIDE+=("$1")
-}
-
-end_beside() {
-    local name
+# AT_ONCE SCRIPT...: end-to-end suites, so many beside each other, in namespaces of their own; they
+# mostly wait. Reported in the order in which they began.
+suites_beside() {
+    local at_once=$1 script name names=()
+    shift
+    for script in "$@"; do
+        name=$(basename "$script" .sh)
+        name=e2e/${name#test_}
+        chosen "$name" || continue
+        [ "$(jobs -rp | wc -l)" -lt "$at_once" ] || wait -n
+        run "$name" "$script" &
+        names+=("$name")
+    done
     wait
-    for name in "${BESIDE[@]}"; do
+    for name in "${names[@]}"; do
         report "$name"
     done
 }
@@ -167,21 +167,18 @@ suite unit-asan unit_asan
 suite unit-tsan unit_tsan
 suite witness witness
 suite fuzz tests/fuzz.sh
-# Those that compare milliseconds have the machine to themselves.
-ALONE=(truth tcp icmp stats)
-for test in "${ALONE[@]}"; do
-    suite "e2e/$test" "tests/e2e/test_$test.sh"
+# Those that compare milliseconds have the machine to themselves, but for another of their kind.
+# Of the others the longest begin first, so that none is left alone at the end.
+exact=(icmp truth tcp stats)
+longest=(transparent nonce faults system path web kept_out registration_witness modes)
+exact=("${exact[@]/#/tests/e2e/test_}")
+longest=("${longest[@]/#/tests/e2e/test_}")
+others=(tests/net/test_linksim.sh)
+for script in tests/e2e/test_*.sh; do
+    [[ " ${exact[*]} ${longest[*]} " == *" ${script%.sh} "* ]] || others+=("$script")
 done
-# The longest first, so that none is left alone at the end.
-LONGEST=(transparent nonce faults system path web kept_out registration_witness modes)
-suite_beside linksim tests/net/test_linksim.sh
-for test in "${LONGEST[@]/#/tests/e2e/test_}" tests/e2e/test_*.sh; do
-    test=$(basename "$test" .sh)
-    test=${test#test_}
-    [[ " ${ALONE[*]} ${BESIDE[*]} " == *[\ /]"$test "* ]] ||
-        suite_beside "e2e/$test" "tests/e2e/test_$test.sh"
-done
-end_beside
+suites_beside 2 "${exact[@]/%/.sh}"
+suites_beside 3 "${longest[@]/%/.sh}" "${others[@]}"
 
 printf '%d passed, %d failed' "$passed" "$failed"
 [ "$skipped" -eq 0 ] || printf ', %d skipped' "$skipped"
