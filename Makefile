@@ -41,9 +41,10 @@ SHIM  = $(call objects,shim/*.c)
 AGENT = $(call objects,$(wildcard $(addprefix keyagent/,*.c enrolment/*.c pairing/*.c tls/*.c)))
 PRIMARY = $(call objects,keyagent/primary/*.c)
 STORE = $(call objects,keyagent/primary/db*.c keyagent/primary/store*.c keyagent/primary/vault.c)
-PING  = $(call objects,$(filter-out cli/pdmctl% cli/pdmrun% cli/agent_client.c,$(wildcard cli/*.c)))
-CTL   = $(call objects,cli/agent_client.c cli/json.c cli/output.c $(wildcard cli/pdmctl*.c))
-RUN   = $(call objects,cli/agent_client.c cli/output.c $(wildcard cli/pdmrun*.c))
+TOOLS = $(call objects,cli/*.c)
+PING  = $(call objects,cli/pdmping/*.c)
+CTL   = $(call objects,cli/pdmctl/*.c)
+RUN   = $(call objects,cli/pdmrun/*.c)
 UNIT  = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 APPS  = $(patsubst tests/apps/%.c,$(BUILD)/tests/apps/%,$(wildcard tests/apps/*.c)) $(BUILD)/tests/net/linksim
 
@@ -56,7 +57,7 @@ all: $(BINARIES) $(PKGCONFIG)
 apps: $(APPS)
 unit: $(UNIT)
 # Compiled alone, for what another compiler warns of.
-objects: $(BUILD)/libpdmcore.a $(CONF) $(SHIM) $(AGENT) $(PRIMARY) $(call objects,cli/*.c tests/unit/*.c tests/fuzz/*.c)
+objects: $(BUILD)/libpdmcore.a $(CONF) $(SHIM) $(AGENT) $(PRIMARY) $(TOOLS) $(PING) $(CTL) $(RUN) $(call objects,tests/unit/*.c tests/fuzz/*.c)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -64,6 +65,11 @@ $(BUILD)/%.o: %.c
 	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/libpdmcore.a: $(CORE)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# What the tools share; each takes what it uses.
+$(BUILD)/libpdmtools.a: $(TOOLS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -91,15 +97,15 @@ $(BUILD)/pdmprimary: $(PRIMARY) $(PRIMARY_SHARED) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lgmp -lsqlite3 -lpq -lsodium -o $@
 
-$(BUILD)/pdmping: $(PING) $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
+$(BUILD)/pdmping: $(PING) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $(PING) $(BUILD)/libpdmcore.a -L$(BUILD) -lpdmv2 -Wl,-rpath,'$$ORIGIN' -lsodium -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $(filter-out %.so,$^) -L$(BUILD) -lpdmv2 -Wl,-rpath,'$$ORIGIN' -lsodium -lm -o $@
 
-$(BUILD)/pdmctl: $(CTL) $(CONF) $(BUILD)/libpdmcore.a
+$(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -lcrypto -lsodium -o $@
 
-$(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmcore.a
+$(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -lcap -o $@
 
@@ -117,10 +123,10 @@ PRIMARY_UNIT = $(patsubst %,$(BUILD)/tests/unit/test_%,grants lists negotiation 
 $(PRIMARY_UNIT): $(filter-out %/main.o %/admin.o,$(PRIMARY))
 $(PRIMARY_UNIT): LIBS = $(BUILD)/libpdmcore.a -lsqlite3 -lpq -lgmp -lcrypto -lsodium
 $(BUILD)/keyagent/primary/db_postgres.o: CFLAGS += $$(pkg-config --cflags libpq)
-$(BUILD)/tests/unit/test_pdmrun: $(call objects,cli/pdmrun_elf.c cli/pdmrun_environment.c cli/pdmrun_options.c cli/pdmrun_script.c)
+$(BUILD)/tests/unit/test_pdmrun: $(call objects,cli/pdmrun/elf.c cli/pdmrun/environment.c cli/pdmrun/options.c cli/pdmrun/script.c)
 
 # Those of pdmping link its parts, without the library.
-$(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/pdmping.o %/pdmping_run.o,$(PING)) $(BUILD)/libpdmcore.a
+$(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/main.o %/run.o,$(PING)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
 

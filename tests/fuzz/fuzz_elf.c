@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/pdmrun_elf.h"
-#include "cli/pdmrun_script.h"
+#include "cli/pdmrun/elf.h"
+#include "cli/pdmrun/script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

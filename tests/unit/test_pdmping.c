@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "cli/histogram.h"
-#include "cli/pdmping_figures.h"
-#include "cli/pdmping_options.h"
-#include "cli/pdmping_probe.h"
-#include "cli/pdmping_report.h"
-#include "cli/pdmping_tally.h"
+#include "cli/pdmping/figures.h"
+#include "cli/pdmping/options.h"
+#include "cli/pdmping/probe.h"
+#include "cli/pdmping/report.h"
+#include "cli/pdmping/tally.h"
 
 #define MS 1000000LL
 

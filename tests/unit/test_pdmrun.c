@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/pdmrun_elf.h"
-#include "cli/pdmrun_environment.h"
-#include "cli/pdmrun_options.h"
-#include "cli/pdmrun_script.h"
+#include "cli/pdmrun/elf.h"
+#include "cli/pdmrun/environment.h"
+#include "cli/pdmrun/options.h"
+#include "cli/pdmrun/script.h"
 
 #define LOADER "/lib64/ld-linux-x86-64.so.2"
 
