@@ -7,8 +7,8 @@
 
 #include "keyagent/clock.h"
 #include "keyagent/enrolment/enrolment.h"
-#include "keyagent/log.h"
 #include "keyagent/enrolment/pairs.h"
+#include "keyagent/log.h"
 
 static uint64_t random_number(void)
 {

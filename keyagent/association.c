@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "core/keys.h"
+#include "keyagent/enrolment/pairs.h"
 #include "keyagent/generation.h"
 #include "keyagent/harden.h"
 #include "keyagent/keyfile.h"
 #include "keyagent/log.h"
-#include "keyagent/enrolment/pairs.h"
 
 static bool read_key(const char *path, uint8_t psk[static PDM_PSK_LEN])
 {

@@ -14,8 +14,8 @@
 #include "conf/config.h"
 #include "core/suite.h"
 #include "keyagent/enrolment/enrolment.h"
-#include "keyagent/ledger.h"
 #include "keyagent/enrolment/roster.h"
+#include "keyagent/ledger.h"
 #include "keyagent/segment.h"
 
 #define ASSOCIATION_NO_END INT64_MAX

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "keyagent/harden.h"
 #include "core/limits.h"
+#include "keyagent/harden.h"
 #include "keyagent/log.h"
 
 #define SUFFIX ".gen"

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keyagent/generation.h"
 #include "core/limits.h"
+#include "keyagent/generation.h"
 #include "keyagent/log.h"
 
 #define COUNTERS (UINT64_C(1) << 32) /* in one generation */

@@ -11,8 +11,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "keyagent/clock.h"
 #include "core/limits.h"
+#include "keyagent/clock.h"
 
 static const char *name_shown = "pdmkeyagent";
 static bool to_journal;

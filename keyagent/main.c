@@ -13,10 +13,10 @@
 
 #include "keyagent/agent.h"
 #include "keyagent/clock.h"
+#include "keyagent/enrolment/registry.h"
 #include "keyagent/harden.h"
 #include "keyagent/listener.h"
 #include "keyagent/log.h"
-#include "keyagent/enrolment/registry.h"
 #include "keyagent/server.h"
 
 enum exit_code {

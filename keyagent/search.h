@@ -19,9 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/limits.h"
 #include "core/message.h"
 #include "core/tuple.h"
-#include "core/limits.h"
 #include "keyagent/association.h"
 #include "keyagent/peers.h"
 

@@ -12,13 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/limits.h"
 #include "keyagent/clock.h"
+#include "keyagent/enrolment/registry.h"
 #include "keyagent/harden.h"
 #include "keyagent/host.h"
-#include "core/limits.h"
 #include "keyagent/log.h"
 #include "keyagent/probe.h"
-#include "keyagent/enrolment/registry.h"
 #include "keyagent/requests.h"
 #include "keyagent/watch.h"
 

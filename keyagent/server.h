@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 #include "keyagent/agent.h"
-#include "keyagent/listener.h"
 #include "keyagent/enrolment/registry.h"
+#include "keyagent/listener.h"
 
 /*
  * Serves until SIGTERM or SIGINT. PLAN, which is used up, is of AGENT's configuration. SIGHUP reads

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "keyagent/clock.h"
-#include "keyagent/tls/link.h"
 #include "keyagent/log.h"
+#include "keyagent/tls/link.h"
 
 /* Whom to connect to. */
 struct terms {

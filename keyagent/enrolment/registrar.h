@@ -13,9 +13,9 @@
 
 #include "conf/config.h"
 #include "keyagent/agent.h"
-#include "keyagent/tls/credentials.h"
 #include "keyagent/enrolment/enrolment.h"
 #include "keyagent/pairing/pairing_ports.h"
+#include "keyagent/tls/credentials.h"
 
 struct registrar;
 struct evdns_base;

@@ -17,8 +17,8 @@
 #include "core/limits.h"
 #include "core/pairing.h"
 #include "core/policy.h"
-#include "keyagent/pairing/ends.h"
 #include "keyagent/enrolment/enrolment.h"
+#include "keyagent/pairing/ends.h"
 #include "keyagent/table.h"
 
 enum caller_state {

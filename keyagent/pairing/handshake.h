@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 #include "core/message.h"
-#include "keyagent/pairing/ends.h"
 #include "keyagent/enrolment/enrolment.h"
+#include "keyagent/pairing/ends.h"
 #include "keyagent/pairing/pairing.h"
 #include "keyagent/pairing/pairing_worker.h"
 

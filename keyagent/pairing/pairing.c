@@ -12,8 +12,8 @@
 
 #include "core/pairing.h"
 #include "keyagent/clock.h"
-#include "keyagent/pairing/handshake.h"
 #include "keyagent/log.h"
+#include "keyagent/pairing/handshake.h"
 #include "keyagent/pairing/pairing_worker.h"
 
 struct pairing {

@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "keyagent/tls/link.h"
 #include "keyagent/primary/parcel.h"
 #include "keyagent/primary/store.h"
+#include "keyagent/tls/link.h"
 
 struct outbox_item {
     struct link *link;     /* NULL: it is gone */

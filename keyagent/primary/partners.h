@@ -10,9 +10,9 @@
 #include <stdbool.h>
 
 #include "core/registration.h"
+#include "keyagent/primary/pair.h"
 #include "keyagent/tls/credentials.h"
 #include "keyagent/tls/link.h"
-#include "keyagent/primary/pair.h"
 
 struct primary;
 

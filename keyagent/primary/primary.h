@@ -15,8 +15,8 @@
 
 #include "conf/primary_config.h"
 #include "core/admin.h"
-#include "keyagent/tls/link.h"
 #include "keyagent/primary/store.h"
+#include "keyagent/tls/link.h"
 
 struct primary;
 

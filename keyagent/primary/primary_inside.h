@@ -10,8 +10,6 @@
 #include <time.h>
 
 #include "conf/primary_config.h"
-#include "keyagent/tls/credentials.h"
-#include "keyagent/tls/link.h"
 #include "keyagent/primary/doors.h"
 #include "keyagent/primary/identities.h"
 #include "keyagent/primary/lists.h"
@@ -20,6 +18,8 @@
 #include "keyagent/primary/primary.h"
 #include "keyagent/primary/secondaries.h"
 #include "keyagent/primary/store.h"
+#include "keyagent/tls/credentials.h"
+#include "keyagent/tls/link.h"
 
 struct evdns_base;
 

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "keyagent/tls/certificate.h"
 #include "keyagent/keyfile.h"
 #include "keyagent/log.h"
+#include "keyagent/tls/certificate.h"
 
 #define SECURITY_LEVEL 2 /* 112 bits: OpenSSL's SSL_CTX_set_security_level(3) */
 
