@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The SECRET response taken apart. */
+/* What a primary has for an agent: freed and found. */
 #include "keyagent/enrolment/enrolled.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/tuple.h"
-#include "keyagent/harden.h"
-
-#define GRANT_OCTETS (sizeof(uint16_t) + PDM_NH_MAX)
-#define GROUPS ((size_t)UINT16_MAX + 1)
-#define OUT_OF_MEMORY "out of memory"
-
-struct reading {
-    struct pdm_reader *body;
-    int64_t now;
-    const char *wrong; /* the first thing that is; NULL: nothing */
-};
-
-static bool wrong(struct reading *r, const char *what)
-{
-    if (r->wrong == NULL)
-        r->wrong = what;
-    return false;
-}
-
-static bool there(struct reading *r)
-{
-    return !r->body->bad || wrong(r, "too short");
-}
-
-int64_t enrolled_time(int64_t now, uint64_t ms)
-{
-    return ms <= (uint64_t)((INT64_MAX - now) / PDM_NSEC_PER_MSEC)
-               ? now + (int64_t)ms * PDM_NSEC_PER_MSEC
-               : INT64_MAX;
-}
+#define SERIAL_BIT 0x80000000U
 
 static void free_scope(struct enrolled_scope *scope)
 {
@@ -84,217 +54,71 @@ void enrolled_set_free(struct enrolled_set *set)
     *set = (struct enrolled_set){0};
 }
 
-/* Octets of the secrets in SCOPES scopes that BODY begins with; false if they are not all there. */
-static bool secret_octets(struct pdm_reader body, unsigned scopes, size_t *octets)
+struct enrolled_pair *enrolled_pair_find(const struct enrolled_set *set, uint32_t number)
 {
-    *octets = 0;
-    for (unsigned i = 0; i < scopes && !body.bad; i++) {
-        struct pdm_secret_scope from;
-
-        pdm_get_secret_scope(&body, &from);
-        (void)pdm_read_span(&body, from.grants * GRANT_OCTETS);
-        *octets += (size_t)from.grants * PDM_NH_MAX;
-        if (from.has_identity != 0) {
-            (void)pdm_read_span(&body, (size_t)2 * PDM_IBC_POINT_LEN);
-            *octets += PDM_IBC_POINT_LEN;
-        }
-    }
-    return !body.bad;
+    for (size_t i = 0; i < set->pairs; i++)
+        if (set->pair[i]->pair == number)
+            return set->pair[i];
+    return NULL;
 }
 
-static bool read_grants(struct reading *r, struct enrolled_scope *scope, size_t nh,
-                        uint8_t **locked)
+const struct enrolled_epoch *enrolled_epoch_find(const struct enrolled_pair *pair, uint64_t epoch)
 {
-    uint8_t seen[GROUPS / 8] = {0};
-
-    scope->secret = (uint8_t(*)[PDM_NH_MAX])(void *)*locked;
-    *locked += (size_t)scope->grants * PDM_NH_MAX;
-    for (unsigned i = 0; i < scope->grants; i++) {
-        uint16_t group = pdm_read_u16(r->body);
-        uint8_t *secret = scope->secret[i];
-
-        pdm_read_bytes(r->body, secret, PDM_NH_MAX);
-        if ((seen[group / 8] & 1U << group % 8) != 0)
-            return wrong(r, "two secrets for one group");
-        seen[group / 8] |= (uint8_t)(1U << group % 8);
-        if (!there(r))
-            return false;
-        if (sodium_is_zero(secret, nh) == 1 ||
-            (nh < PDM_NH_MAX && sodium_is_zero(secret + nh, PDM_NH_MAX - nh) != 1))
-            return wrong(r, "a secret of another length than its suite's");
-        scope->group[i] = group;
-    }
-    return true;
+    for (unsigned i = 0; pair != NULL && i < pair->epochs; i++)
+        if (pair->epoch[i].epoch == epoch)
+            return &pair->epoch[i];
+    return NULL;
 }
 
-static bool read_identity(struct reading *r, struct enrolled_scope *scope, uint8_t **locked)
+struct enrolled_scope *enrolled_scope_find(const struct enrolled_epoch *epoch,
+                                           const uint8_t own[static PDM_ADDR_LEN])
 {
-    scope->p_pub = malloc(PDM_IBC_POINT_LEN);
-    if (scope->p_pub == NULL)
-        return wrong(r, OUT_OF_MEMORY);
-    scope->s_id = *locked;
-    *locked += PDM_IBC_POINT_LEN;
-    pdm_read_bytes(r->body, scope->p_pub, PDM_IBC_POINT_LEN);
-    pdm_read_bytes(r->body, scope->s_id, PDM_IBC_POINT_LEN);
-    return there(r);
+    for (unsigned i = 0; epoch != NULL && i < epoch->scopes; i++)
+        if (memcmp(epoch->scope[i].address, own, PDM_ADDR_LEN) == 0)
+            return &epoch->scope[i];
+    return NULL;
 }
 
-static bool check_scope(struct reading *r, const struct enrolled_pair *pair,
-                        const struct enrolled_epoch *epoch, const struct pdm_secret_scope *from)
+const struct enrolled_epoch *enrolled_epoch_same(const struct enrolled_pair *old,
+                                                 const struct enrolled_pair *pair,
+                                                 const struct enrolled_epoch *epoch)
 {
-    if (!there(r))
-        return false;
-    if (!pdm_addr_takes_part(from->address))
-        return wrong(r, "an address that takes no part");
-    for (unsigned i = 0; i < epoch->scopes; i++)
-        if (memcmp(epoch->scope[i].address, from->address, sizeof from->address) == 0)
-            return wrong(r, "an address twice");
-    if (from->block_count > 0 && from->block_count - 1 > UINT32_MAX - from->block_first)
-        return wrong(r, "generations beyond the last");
-    if (from->has_identity != (pair->secmop == PDM_SECMOP_IBC))
-        return wrong(r, "an identity that does not go with the mode");
-    return true;
+    const struct enrolled_epoch *found = enrolled_epoch_find(old, epoch->epoch);
+
+    return found != NULL && memcmp(found->tag, epoch->tag, sizeof found->tag) == 0 &&
+                   old->side == pair->side && old->secmop == pair->secmop &&
+                   old->poller == pair->poller
+               ? found
+               : NULL;
 }
 
-static bool read_scope(struct reading *r, const struct enrolled_pair *pair,
-                       struct enrolled_epoch *epoch, uint8_t **locked)
+bool enrolled_identity_same(const struct enrolled_scope *a, const struct enrolled_scope *b)
 {
-    struct pdm_secret_scope from;
-
-    pdm_get_secret_scope(r->body, &from);
-    if (!check_scope(r, pair, epoch, &from))
-        return false;
-    struct enrolled_scope *scope = &epoch->scope[epoch->scopes++];
-    size_t serials = from.grants > 0 ? from.grants : 1;
-    *scope = (struct enrolled_scope){.given = {from.block_first, from.block_count},
-                                     .grants = from.grants,
-                                     .group = calloc(serials, sizeof *scope->group),
-                                     .serial = calloc(serials, sizeof *scope->serial)};
-    memcpy(scope->address, from.address, sizeof scope->address);
-    if (scope->group == NULL || scope->serial == NULL)
-        return wrong(r, OUT_OF_MEMORY);
-    return read_grants(r, scope, pdm_suite_nh(&epoch->suite), locked) &&
-           (from.has_identity == 0 || read_identity(r, scope, locked));
+    return (a->s_id == NULL && b->s_id == NULL) ||
+           (a->s_id != NULL && b->s_id != NULL &&
+            sodium_memcmp(a->s_id, b->s_id, PDM_IBC_POINT_LEN) == 0 &&
+            memcmp(a->p_pub, b->p_pub, PDM_IBC_POINT_LEN) == 0);
 }
 
-static bool read_scopes(struct reading *r, const struct enrolled_pair *pair,
-                        struct enrolled_epoch *epoch, unsigned scopes)
+bool enrolled_is_secret(const struct pdm_suite *suite, const uint8_t secret[static PDM_NH_MAX])
 {
-    uint8_t *locked;
-    size_t octets;
+    size_t nh = pdm_suite_nh(suite);
 
-    if (!secret_octets(*r->body, scopes, &octets))
-        return wrong(r, "too short");
-    epoch->scope = calloc(scopes + 1U, sizeof *epoch->scope);
-    epoch->locked = harden_alloc(octets + 1, 1);
-    if (epoch->scope == NULL || epoch->locked == NULL)
-        return wrong(r, OUT_OF_MEMORY);
-    locked = epoch->locked;
-    for (unsigned i = 0; i < scopes; i++)
-        if (!read_scope(r, pair, epoch, &locked))
-            return false;
-    return true;
+    return sodium_is_zero(secret, nh) != 1 &&
+           (nh == PDM_NH_MAX || sodium_is_zero(secret + nh, PDM_NH_MAX - nh) == 1);
 }
 
-static bool read_epoch(struct reading *r, struct enrolled_pair *pair)
+uint32_t enrolled_next_serial(void)
 {
-    struct enrolled_epoch *epoch = &pair->epoch[pair->epochs++];
-    struct pdm_secret_epoch from;
+    /* Of all enrolments: two of them may know the same two addresses. */
+    static uint32_t serials;
 
-    pdm_get_secret_epoch(r->body, &from);
-    if (!there(r))
-        return false;
-    epoch->epoch = from.epoch;
-    epoch->suite = (struct pdm_suite){from.kem, from.kdf, from.aead};
-    epoch->send_at = enrolled_time(r->now, from.send_ms);
-    epoch->ends_at = from.ends_ms == UINT64_MAX ? INT64_MAX : enrolled_time(r->now, from.ends_ms);
-    memcpy(epoch->tag, from.tag, sizeof epoch->tag);
-    if (pair->epochs > 1 && from.epoch <= pair->epoch[0].epoch)
-        return wrong(r, "negotiations out of order");
-    if (pair->epochs > 1 && memcmp(from.tag, pair->epoch[0].tag, sizeof from.tag) == 0)
-        return wrong(r, "two negotiations with one tag");
-    if (pdm_suite_nh(&epoch->suite) == 0 || pdm_aead_name(from.aead) == NULL)
-        return wrong(r, "a suite that is not known");
-    return read_scopes(r, pair, epoch, from.scopes);
+    return SERIAL_BIT | ++serials;
 }
 
-static bool is_name(const uint8_t name[static PDM_NAME_MAX])
+int64_t enrolled_time(int64_t now, uint64_t ms)
 {
-    const uint8_t *end = memchr(name, '\0', PDM_NAME_MAX);
-
-    for (const uint8_t *c = name; end != NULL && c < end; c++)
-        if (*c <= ' ' || *c > '~')
-            return false;
-    return end != NULL && end != name;
-}
-
-static bool check_pair(struct reading *r, const struct pdm_secret_pair *from)
-{
-    if (!there(r))
-        return false;
-    if (!is_name(from->name))
-        return wrong(r, "a name that is none");
-    if (from->pair == 0 || from->side >= PDM_SIDES || from->secmop >= PDM_SECMOPS ||
-        from->poller >= PDM_SIDES || from->unprotected >= PDM_UNPROTECTEDS)
-        return wrong(r, "a value that is not known");
-    if (from->epochs > (from->secmop == PDM_SECMOP_NONE ? 0 : PDM_PEER_SECRETS))
-        return wrong(r, "too many negotiations");
-    return true;
-}
-
-static bool read_pair(struct reading *r, struct enrolled_set *set)
-{
-    struct pdm_secret_pair from;
-
-    pdm_get_secret_pair(r->body, &from);
-    if (!check_pair(r, &from))
-        return false;
-    struct enrolled_pair *pair = calloc(1, sizeof *pair);
-    if (pair == NULL)
-        return wrong(r, OUT_OF_MEMORY);
-    for (struct enrolled_pair **other = set->pair; *other != NULL; other++)
-        if ((*other)->pair == from.pair)
-            wrong(r, "a pair twice");
-    set->pair[set->pairs++] = pair;
-    pair->pair = from.pair;
-    pair->side = from.side;
-    pair->secmop = from.secmop;
-    pair->poller = from.poller;
-    pair->unprotected = from.unprotected;
-    memcpy(pair->name, from.name, sizeof pair->name);
-    for (unsigned i = 0; i < from.epochs; i++)
-        if (!read_epoch(r, pair))
-            return false;
-    return r->wrong == NULL;
-}
-
-static bool read_pairs(struct reading *r, struct enrolled_set *set, unsigned pairs)
-{
-    if (pairs > ENROLMENT_PAIRS_MAX)
-        return wrong(r, "too many pairs");
-    set->pair = calloc(pairs + 1U, sizeof(struct enrolled_pair *));
-    if (set->pair == NULL)
-        return wrong(r, OUT_OF_MEMORY);
-    for (unsigned i = 0; i < pairs; i++)
-        if (!read_pair(r, set))
-            return false;
-    return r->body->left == 0 || wrong(r, "too long");
-}
-
-const char *enrolled_read(struct pdm_reader *body, int64_t now, struct enrolled_set *set,
-                          enum pdm_registration_status *status)
-{
-    struct reading r = {.body = body, .now = now};
-    struct pdm_secret_response head;
-
-    *set = (struct enrolled_set){0};
-    pdm_get_secret_response(body, &head);
-    *status = head.status;
-    if (there(&r) && head.status != PDM_REGISTRATION_OK && head.pairs > 0)
-        wrong(&r, "pairs with a refusal");
-    else if (r.wrong == NULL)
-        read_pairs(&r, set, head.pairs);
-    if (r.wrong != NULL)
-        enrolled_set_free(set);
-    return r.wrong;
+    return ms <= (uint64_t)((INT64_MAX - now) / PDM_NSEC_PER_MSEC)
+               ? now + (int64_t)ms * PDM_NSEC_PER_MSEC
+               : INT64_MAX;
 }

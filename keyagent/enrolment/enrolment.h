@@ -4,7 +4,7 @@
  * most two negotiations (older first) the secrets of each of the host's own addresses. Kept in
  * memory alone: a restarted agent asks again. From it comes the SharedSecret of two addresses.
  *
- * The connection that fills it is keyagent/registrar.[ch]. Single thread.
+ * The connection that fills it is keyagent/enrolment/registrar.[ch]. Single thread.
  */
 #ifndef PDM_KEYAGENT_ENROLMENT_H
 #define PDM_KEYAGENT_ENROLMENT_H
@@ -18,61 +18,11 @@
 #include "core/policy.h"
 #include "core/registration.h"
 #include "core/suite.h"
+#include "keyagent/enrolment/enrolled.h"
 #include "keyagent/enrolment/highwater.h"
 #include "keyagent/ledger.h"
 
 struct enrolment; /* of one enrolled association of the configuration */
-
-/* Generations FIRST and up, not taken yet. */
-struct enrolled_block {
-    uint32_t first;
-    uint32_t count;
-};
-
-/* Of one negotiation, for one of our own addresses. */
-struct enrolled_scope {
-    uint8_t address[PDM_ADDR_LEN];
-    uint32_t ledger; /* its number in the ledger: generations are granted by scope */
-    struct enrolled_block block;
-    struct enrolled_block next;  /* for when BLOCK is used up; higher */
-    struct enrolled_block given; /* the latest that the primary gave */
-    bool asked;                  /* for more of them */
-    bool refused_block;          /* and told of it */
-    int64_t ask_at;              /* not before then */
-    uint16_t grants;
-    uint16_t *group;               /* GRANTS of them */
-    uint8_t (*secret)[PDM_NH_MAX]; /* likewise; locked memory */
-    uint32_t *serial;              /* likewise, but at least one */
-    uint8_t *p_pub;                /* ibc: PDM_IBC_POINT_LEN octets; else NULL */
-    uint8_t *s_id;                 /* ibc: likewise; locked memory */
-};
-
-struct enrolled_epoch {
-    uint64_t epoch;
-    uint8_t tag[PDM_TAG_ID_LEN];
-    struct pdm_suite suite;
-    int64_t send_at; /* CLOCK_MONOTONIC: sent under from then on, or once the peer does */
-    bool sending;    /* that was so at the last tick */
-    int64_t ends_at; /* INT64_MAX: not known */
-    uint8_t scopes;
-    struct enrolled_scope *scope;
-    uint8_t *locked; /* what the scopes' secrets lie in */
-};
-
-struct enrolled_pair {
-    uint32_t pair; /* the primary's number */
-    char name[PDM_NAME_MAX];
-    uint8_t side;          /* enum pdm_side: ours */
-    uint8_t secmop;        /* enum pdm_mode_of_operation */
-    uint8_t poller;        /* enum pdm_side */
-    uint8_t unprotected;   /* enum pdm_unprotected */
-    uint64_t list_version; /* of what we have of its list; 0: not all of any */
-    uint64_t list_from;    /* of the change that parts are still to come of */
-    uint64_t list_to;
-    bool list_partial;
-    uint8_t epochs;
-    struct enrolled_epoch epoch[PDM_PEER_SECRETS];
-};
 
 /* What two addresses share, by one negotiation (or, ibc, by one pairing). */
 struct enrolled_secret {
