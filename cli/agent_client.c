@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <err.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ static bool init(struct agent_client *client, const char *path, const char *who,
     client->path = path;
     client->who = who;
     client->program = program;
+    client->quiet = false;
     if (strlen(client->path) < sizeof(address.sun_path))
         return true;
     warnx("%s: longer than the name of a socket may be", client->path);
@@ -93,18 +95,30 @@ static int connect_to(const char *path)
     return -1;
 }
 
-static enum agent_result unreachable(const struct agent_client *client)
+__attribute__((format(printf, 2, 3))) static void say(struct agent_client *client,
+                                                      const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(client->why, sizeof(client->why), format, args);
+    va_end(args);
+    if (!client->quiet)
+        warnx("%s", client->why);
+}
+
+static enum agent_result unreachable(struct agent_client *client)
 {
     switch (errno) {
     case EAGAIN:
-        warnx("the %s at %s is too busy to answer", client->who, client->path);
+        say(client, "the %s at %s is too busy to answer", client->who, client->path);
         return AGENT_FAILED;
     case EACCES:
-        warnx("the %s at %s may not be asked by this user", client->who, client->path);
+        say(client, "the %s at %s may not be asked by this user", client->who, client->path);
         return AGENT_UNREACHABLE;
     default:
-        warn("no %s at %s: start %s, or name its socket with -s", client->who, client->path,
-             client->program);
+        say(client, "no %s at %s (%s): start %s, or name its socket with -s", client->who,
+            client->path, strerror(errno), client->program);
         return AGENT_UNREACHABLE;
     }
 }
@@ -113,6 +127,7 @@ static const char *status_text(uint8_t status)
 {
     static const char *const texts[] = {
         [PDM_STATUS_BAD_REQUEST] = "it does not know the request: is it of another version?",
+        [PDM_STATUS_NOT_NAMED] = "no association names these addresses",
         [PDM_STATUS_QUOTA] = "too many requests: try again in a second",
         [PDM_STATUS_STALE] = "it was restarted: try again",
     };
@@ -122,9 +137,9 @@ static const char *status_text(uint8_t status)
     return "it refused the request";
 }
 
-static enum agent_result refuse(const struct agent_client *client, const char *why)
+static enum agent_result refuse(struct agent_client *client, const char *why)
 {
-    warnx("the %s at %s: %s", client->who, client->path, why);
+    say(client, "the %s at %s: %s", client->who, client->path, why);
     return AGENT_FAILED;
 }
 
@@ -153,7 +168,7 @@ static enum agent_result exchange(struct agent_client *client, const uint8_t *re
 }
 
 /* A primary says why. */
-static enum agent_result refused(const struct agent_client *client)
+static enum agent_result refused(struct agent_client *client)
 {
     struct pdm_reader body = client->body;
     struct pdm_admin_done done;

@@ -20,6 +20,8 @@ struct agent_client {
     const char *path;
     const char *who;     /* "agent" or "primary" */
     const char *program; /* that answers there */
+    bool quiet;          /* nothing is printed: what there is to say is in why */
+    char why[PDM_REASON_MAX];
     uint8_t reply[PDM_MESSAGE_MAX];
     struct pdm_reader body; /* of the last reply, behind its status */
 };
@@ -32,7 +34,7 @@ struct agent_client {
 bool agent_client_init(struct agent_client *client, const char *path);
 /* The same for a primary: $PDMV2_PRIMARY, else /run/pdmv2/primary.sock. */
 bool agent_client_init_primary(struct agent_client *client, const char *path);
-/* Those below print a line on standard error unless they return AGENT_ANSWERED. */
+/* Those below print a line on standard error unless they return AGENT_ANSWERED, or are quiet. */
 enum agent_result agent_status(struct agent_client *client, struct pdm_status_reply *status);
 
 /* Writes a request's body into W; START: the page of a list that is asked for. */

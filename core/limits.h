@@ -250,6 +250,7 @@
 #define AGENT_PATH_LOOKS 64   /* at paths, to find one without flows that makes room */
 #define AGENT_PATH_JITTER 4   /* times until the next probing differ by up to a quarter */
 /* Until a path that carries is probed again; one that does not, and then doubling. */
+#define AGENT_PATH_ASKED_NS (5 * PDM_NSEC_PER_SEC) /* that a question counts as a flow */
 #define AGENT_PATH_KEPT_NS (600 * PDM_NSEC_PER_SEC)
 #define AGENT_PATH_PAUSE_NS (60 * PDM_NSEC_PER_SEC)
 #define AGENT_PATH_PAUSE_MAX_NS (3600 * PDM_NSEC_PER_SEC)

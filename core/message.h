@@ -31,7 +31,8 @@ enum pdm_message_type {
     PDM_STATUS,    /* the agent itself */
     PDM_ASSOCIATIONS, /* a page of associations */
     PDM_FLOWS,        /* a page of live flows */
-    PDM_SUSPECT       /* a flow's options seem to get lost on the path; no reply */
+    PDM_SUSPECT,      /* a flow's options seem to get lost on the path; no reply */
+    PDM_PATH          /* what becomes of flows between two addresses, and of their path */
 };
 
 enum pdm_status {
@@ -144,6 +145,17 @@ enum pdm_other { PDM_OTHER_NONE, PDM_OTHER_OLDER, PDM_OTHER_NEWER, PDM_OTHERS };
     N(uint32_t, global_pointer_link_local)                                                         \
     N(uint32_t, global_pointer_global)
 
+#define PDM_BODY_PATH_REQUEST(N, B)                                                                \
+    B(local, PDM_ADDR_LEN)                                                                         \
+    B(peer, PDM_ADDR_LEN)
+#define PDM_BODY_PATH_REPLY(N, B)                                                                  \
+    N(uint8_t, status) /* PDM_STATUS_NOT_NAMED: flows between them take no part */                 \
+    B(name, PDM_NAME_MAX) /* of the association */                                                 \
+    N(uint8_t, format)                                                                             \
+    N(uint8_t, keys)    /* enum pdm_status: whether a flow would be given some */                  \
+    N(uint8_t, trusted) /* the configuration says that it carries options: it is not probed */     \
+    N(uint8_t, path) /* enum pdm_path */
+
 /* A page: how many records of the reply follow, and where the next page starts (0: this was the
  * last). */
 #define PDM_BODY_PAGE_REQUEST(N, B)                                                                \
@@ -207,6 +219,8 @@ enum pdm_other { PDM_OTHER_NONE, PDM_OTHER_OLDER, PDM_OTHER_NEWER, PDM_OTHERS };
     X(search_request, PDM_BODY_SEARCH_REQUEST)                                                     \
     X(search_reply, PDM_BODY_SEARCH_REPLY)                                                         \
     X(status_reply, PDM_BODY_STATUS_REPLY)                                                         \
+    X(path_request, PDM_BODY_PATH_REQUEST)                                                         \
+    X(path_reply, PDM_BODY_PATH_REPLY)                                                             \
     X(page_request, PDM_BODY_PAGE_REQUEST)                                                         \
     X(page_reply, PDM_BODY_PAGE_REPLY)                                                             \
     X(association, PDM_BODY_ASSOCIATION)                                                           \

@@ -193,8 +193,9 @@ static void abandon_probing(struct paths *p, uint32_t i)
         end_probing(p, probing);
 }
 
-uint32_t paths_join(struct paths *p, const uint8_t local[static PDM_ADDR_LEN],
-                    const uint8_t peer[static PDM_ADDR_LEN], enum pdm_format format, int64_t now)
+/* The path between the two; what is not known of it, or no longer, is probed. */
+static uint32_t use(struct paths *p, const uint8_t *local, const uint8_t *peer,
+                    enum pdm_format format, int64_t now)
 {
     uint32_t i = find(p, local, peer);
 
@@ -209,7 +210,6 @@ uint32_t paths_join(struct paths *p, const uint8_t local[static PDM_ADDR_LEN],
     }
     struct path *path = &p->item[i];
 
-    path->flows++;
     path->lately = true;
     if (path->format != format) {
         path->format = format;
@@ -218,6 +218,26 @@ uint32_t paths_join(struct paths *p, const uint8_t local[static PDM_ADDR_LEN],
     } else if (path->due <= now) {
         enqueue(p, i);
     }
+    return i;
+}
+
+uint32_t paths_join(struct paths *p, const uint8_t local[static PDM_ADDR_LEN],
+                    const uint8_t peer[static PDM_ADDR_LEN], enum pdm_format format, int64_t now)
+{
+    uint32_t i = use(p, local, peer, format, now);
+
+    if (i != PATHS_NONE)
+        p->item[i].flows++;
+    return i;
+}
+
+uint32_t paths_ask(struct paths *p, const uint8_t local[static PDM_ADDR_LEN],
+                   const uint8_t peer[static PDM_ADDR_LEN], enum pdm_format format, int64_t now)
+{
+    uint32_t i = use(p, local, peer, format, now);
+
+    if (i != PATHS_NONE)
+        p->item[i].asked = now + AGENT_PATH_ASKED_NS;
     return i;
 }
 
@@ -263,12 +283,17 @@ void paths_retry(struct paths *p)
             p->item[i].due = 0;
 }
 
+static bool wanted(const struct path *path, int64_t now)
+{
+    return path->flows > 0 || path->asked > now;
+}
+
 void paths_sweep(struct paths *p, int64_t now)
 {
     for (uint32_t i = 0; i < AGENT_PATHS_MAX; i++) {
         struct path *path = &p->item[i];
 
-        if (!path->used || path->flows == 0)
+        if (!path->used || !wanted(path, now))
             continue;
         if (path->suspected && path->heed_at <= now)
             paths_suspect(p, i, now);
@@ -284,8 +309,8 @@ bool paths_busy(const struct paths *p)
 
 /* Probings. */
 
-/* The next that waits and still has flows; the others are probed when one comes. */
-static uint32_t dequeue(struct paths *p)
+/* The next that waits and is still wanted; the others are probed when a flow comes. */
+static uint32_t dequeue(struct paths *p, int64_t now)
 {
     while (p->first != PATHS_NONE) {
         uint32_t i = p->first;
@@ -294,7 +319,7 @@ static uint32_t dequeue(struct paths *p)
         p->first = path->next;
         if (p->first == PATHS_NONE)
             p->last = PATHS_NONE;
-        if (path->flows > 0)
+        if (wanted(path, now))
             return i;
         path->queued = false;
         path->due = 0;
@@ -309,7 +334,7 @@ static void begin_probings(struct paths *p, int64_t now)
 
         if (probing->path != PATHS_NONE)
             continue;
-        uint32_t path = dequeue(p);
+        uint32_t path = dequeue(p, now);
         if (path == PATHS_NONE)
             return;
         *probing = (struct path_probing){.path = path, .began = now};

@@ -34,6 +34,7 @@ struct path {
     enum pdm_path verdict;
     uint32_t doubts; /* probings in a row that found it not to carry, and are not enough */
     uint32_t flows;  /* live ones */
+    int64_t asked;   /* until then somebody wants to know */
     int64_t due;     /* when to probe again, if there are flows */
     int64_t pause;   /* the last between probings of a path that does not carry */
     int64_t heed_at; /* suspicion is not heeded before */
@@ -92,6 +93,9 @@ void paths_free(struct paths *p);
 uint32_t paths_join(struct paths *p, const uint8_t local[static PDM_ADDR_LEN],
                     const uint8_t peer[static PDM_ADDR_LEN], enum pdm_format format, int64_t now);
 void paths_leave(struct paths *p, uint32_t path);
+/* Somebody wants to know: for a while it is probed as if it had a flow. */
+uint32_t paths_ask(struct paths *p, const uint8_t local[static PDM_ADDR_LEN],
+                   const uint8_t peer[static PDM_ADDR_LEN], enum pdm_format format, int64_t now);
 /* Of no path: that it cannot be told. */
 enum pdm_path paths_verdict(const struct paths *p, uint32_t path);
 /* The options of a flow on PATH seem to get lost. */

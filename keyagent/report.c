@@ -7,6 +7,7 @@
 
 #include "core/limits.h"
 #include "keyagent/host.h"
+#include "keyagent/keying.h"
 
 static uint32_t epoch_of(const struct agent *agent)
 {
@@ -203,6 +204,52 @@ enum pdm_status report_flows(struct request *q)
     pdm_put_page_reply(&m.body, &r);
     for (uint16_t i = 0; i < r.records; i++)
         put_flow(q, slot[i], &m.body);
+    request_end(q, &m);
+    return PDM_STATUS_OK;
+}
+
+static enum pdm_status keys_of(const struct request *q, const struct association *a,
+                               const struct pdm_tuple *tuple, uint16_t group)
+{
+    struct keying keying;
+
+    if (a->format != PDM_FORMAT_ENCRYPTED)
+        return PDM_STATUS_OK;
+    enum pdm_status status =
+        keying_of(&q->agent->associations, a, tuple->saddr, tuple->daddr, group, q->now, &keying);
+
+    keying_wipe(&keying);
+    return status;
+}
+
+enum pdm_status report_path(struct request *q)
+{
+    struct paths *paths = &q->agent->paths;
+    struct pdm_path_request request;
+    struct pdm_tuple tuple = {0};
+    struct pdm_message m;
+    uint16_t group = 0;
+
+    pdm_get_path_request(q->body, &request);
+    if (!pdm_message_done(q->body))
+        return PDM_STATUS_BAD_REQUEST;
+    memcpy(tuple.saddr, request.local, sizeof tuple.saddr);
+    memcpy(tuple.daddr, request.peer, sizeof tuple.daddr);
+    const struct association *a = agent_association(q->agent, &tuple, &group);
+    if (a == NULL)
+        return PDM_STATUS_NOT_NAMED;
+    struct pdm_path_reply r = {.status = PDM_STATUS_OK,
+                               .format = (uint8_t)a->format,
+                               .keys = (uint8_t)keys_of(q, a, &tuple, group),
+                               .trusted = a->path != CONFIG_PATH_PROBE,
+                               .path = PDM_PATH_CARRIES};
+
+    memcpy(r.name, a->name, sizeof r.name);
+    if (!r.trusted)
+        r.path = (uint8_t)paths_verdict(
+            paths, paths_ask(paths, tuple.saddr, tuple.daddr, a->format, q->now));
+    request_begin(q, &m, PDM_PATH);
+    pdm_put_path_reply(&m.body, &r);
     request_end(q, &m);
     return PDM_STATUS_OK;
 }

@@ -9,5 +9,7 @@ enum pdm_status report_status(struct request *q);
 /* A page each. */
 enum pdm_status report_associations(struct request *q);
 enum pdm_status report_flows(struct request *q);
+/* Of two addresses. */
+enum pdm_status report_path(struct request *q);
 
 #endif

@@ -27,6 +27,7 @@ DEFINE_REFUSE(open_reply)
 DEFINE_REFUSE(renew_reply)
 DEFINE_REFUSE(search_reply)
 DEFINE_REFUSE(status_reply)
+DEFINE_REFUSE(path_reply)
 DEFINE_REFUSE(page_reply)
 
 static enum pdm_status hello(struct request *q)
@@ -441,6 +442,7 @@ static const struct {
     [PDM_ASSOCIATIONS] = {report_associations, refuse_page_reply},
     [PDM_FLOWS] = {report_flows, refuse_page_reply},
     [PDM_SUSPECT] = {suspect, NULL},
+    [PDM_PATH] = {report_path, refuse_path_reply},
 };
 
 #define HANDLERS (sizeof handlers / sizeof handlers[0])

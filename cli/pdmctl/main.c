@@ -23,6 +23,8 @@ static const struct subcommand subcommands[] = {
      pdmctl_keygen},
     {"status", NULL, 0, 0, "js", "show the agent and its associations", pdmctl_status},
     {"flows", NULL, 0, 0, "js", "show the live flows and their delays", pdmctl_flows},
+    {"doctor", "[HOST]", 0, 1, "js", "find what stands in the way of measuring (with HOST)",
+     pdmctl_doctor},
     {"enroll", NULL, 0, 0, "spandcw", "make this host a secondary of a primary, step by step",
      pdmctl_enroll},
     {"primary", "WHAT", 1, 4, "jsP", "show or change what the primary here knows:", pdmctl_primary},
@@ -34,7 +36,7 @@ static void print_usage(FILE *out)
 {
     fputs("usage: pdmctl [-hV] [-j] [-s SOCKET] COMMAND\n", out);
     for (size_t i = 0; i < SUBCOMMANDS; i++)
-        fprintf(out, "  %-8s%-6s%s\n", subcommands[i].name,
+        fprintf(out, "  %-8s%-7s%s\n", subcommands[i].name,
                 subcommands[i].operands ? subcommands[i].operands : "", subcommands[i].help);
     fputs("                  status, pairs, secondaries, list [clients | servers],\n"
           "                  add | remove client PREFIX, add | remove server PREFIX [GROUP],\n"

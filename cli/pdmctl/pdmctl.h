@@ -46,6 +46,8 @@ enum pdmctl_exit pdmctl_keygen(const struct pdmctl_context *context);
 enum pdmctl_exit pdmctl_status(const struct pdmctl_context *context);
 /* The live flows and their metrics. */
 enum pdmctl_exit pdmctl_flows(const struct pdmctl_context *context);
+/* What stands in the way of measuring, and what to do about it. */
+enum pdmctl_exit pdmctl_doctor(const struct pdmctl_context *context);
 /* What a primary knows, and changes to it. */
 enum pdmctl_exit pdmctl_primary(const struct pdmctl_context *context);
 /* This host becomes a secondary of a primary, step by step. */

@@ -475,6 +475,28 @@ Test(path, paths_without_flows_wait_for_one)
     cr_expect(is(path, PDM_PATH_CARRIES));
 }
 
+/* Who asks gets a verdict without a flow; after a while nobody is thought to want another. */
+Test(path, a_question_is_as_good_as_a_flow_for_a_while)
+{
+    uint8_t local[PDM_ADDR_LEN], peer[PDM_ADDR_LEN];
+    uint32_t path = join(7);
+
+    paths_leave(&paths, path);
+    memcpy(local, paths.item[path].local, sizeof local);
+    memcpy(peer, paths.item[path].peer, sizeof peer);
+    cr_expect_eq(paths_ask(&paths, local, peer, PDM_FORMAT_ENCRYPTED, now), path);
+    pass(SECOND);
+    cr_expect(is(path, PDM_PATH_CARRIES));
+    uint64_t sent = paths.sent;
+    net.drops = true;
+    pass(3 * AGENT_PATH_KEPT_NS / 2);
+    cr_expect_eq(paths.sent, sent);
+    cr_expect(is(path, PDM_PATH_CARRIES));
+    cr_expect_eq(paths_ask(&paths, local, peer, PDM_FORMAT_ENCRYPTED, now), path);
+    pass(SECOND);
+    cr_expect_gt(paths.sent, sent);
+}
+
 Test(path, a_full_table_forgets_those_without_flows)
 {
     paths.may_probe = false;
