@@ -103,7 +103,7 @@ $(BUILD)/pdmping: $(PING) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/
 
 $(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -lcrypto -lsodium -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -lncursesw -ltinfo -lcrypto -lsodium -o $@
 
 $(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)

@@ -1,95 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* pdmctl flows: the live flows and their metrics, from the agent. */
-#include <inttypes.h>
+#include <err.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "cli/agent_client.h"
 #include "cli/json.h"
-#include "cli/pdmctl/pdmctl.h"
+#include "cli/pdmctl/flow_list.h"
 #include "cli/pdmctl/format.h"
-#include "cli/pdmctl/table.h"
+#include "cli/pdmctl/pdmctl.h"
+#include "cli/pdmctl/watch.h"
+#include "conf/value.h"
 
-static const char *const headings[] = {
-    "LOCAL", "PEER",  "PROTO", "PROTECT", ">PID",   ">IDLE", ">NET/ms",   ">NET#", ">SRV/ms",
-    ">SRV#", ">SENT", ">RECV", ">LOST",   ">REORD", ">DUP",  ">AUTHFAIL", "PATH",
-};
-
-enum { COLUMNS = sizeof(headings) / sizeof(headings[0]) };
-
-/* One kind of delay, out of the wire's names for it. */
-struct delay {
-    uint64_t samples;
-    int64_t last, min, max, sum;
-};
-
-struct flow {
-    struct pdm_flow_record record;
-    struct pdm_tuple tuple;
-    struct delay network, server, total;
-    uint64_t counter[PDM_COUNTER_COUNT];
-};
-
-static bool read_flow(struct pdm_reader *body, struct flow *f)
-{
-    struct pdm_flow_record *r = &f->record;
-
-    pdm_get_flow_record(body, r);
-    struct pdm_reader counters = pdm_reader(r->counters, sizeof(r->counters));
-
-    f->tuple = pdm_tuple_from_bytes(r->tuple);
-    f->network =
-        (struct delay){r->network_samples, (int64_t)r->network_last, (int64_t)r->network_min,
-                       (int64_t)r->network_max, (int64_t)r->network_sum};
-    f->server = (struct delay){r->server_samples, (int64_t)r->server_last, (int64_t)r->server_min,
-                               (int64_t)r->server_max, (int64_t)r->server_sum};
-    f->total = (struct delay){r->total_samples, (int64_t)r->total_last, (int64_t)r->total_min,
-                              (int64_t)r->total_max, (int64_t)r->total_sum};
-    for (size_t i = 0; i < PDM_COUNTER_COUNT; i++)
-        f->counter[i] = pdm_read_u64(&counters);
-    return !body->bad;
-}
-
-/* The agent took these from memory that others write: more samples than fit a sum are no reason to
- * trap. */
-static int64_t mean_of(const struct delay *d)
-{
-    return d->samples > INT64_MAX ? 0 : d->sum / (int64_t)d->samples;
-}
-
-static void add_delay(struct table *table, const struct delay *d)
-{
-    char text[FORMAT_MAX];
-
-    table_add(table, "%s", d->samples ? format_ms(text, mean_of(d)) : "n/a");
-    table_add(table, "%" PRIu64, d->samples);
-}
-
-static bool flow_row(struct pdm_reader *body, void *context)
-{
-    static const enum pdm_counter shown[] = {
-        PDM_COUNTER_options_sent, PDM_COUNTER_options_received, PDM_COUNTER_lost,
-        PDM_COUNTER_reordered,    PDM_COUNTER_duplicates,       PDM_COUNTER_auth_failures,
-    };
-    struct table *table = context;
-    struct flow f;
-    char text[FORMAT_MAX];
-
-    if (!read_flow(body, &f))
-        return false;
-    table_add(table, "%s", format_endpoint(text, f.tuple.saddr, f.tuple.sport));
-    table_add(table, "%s", format_endpoint(text, f.tuple.daddr, f.tuple.dport));
-    table_add(table, "%s", format_protocol(text, f.tuple.proto));
-    table_add(table, "%s", format_protect(f.record.format));
-    table_add(table, "%u", f.record.pid);
-    table_add(table, "%s", format_duration(text, f.record.idle_ms));
-    add_delay(table, &f.network);
-    add_delay(table, &f.server);
-    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
-        table_add(table, "%" PRIu64, f.counter[shown[i]]);
-    table_add(table, "%s", format_path(f.record.path));
-    return true;
-}
-
-static void put_delay(struct json *j, const char *key, const struct delay *d)
+static void put_delay(struct json *j, const char *key, const struct flow_delay *d)
 {
     if (d->samples == 0) {
         json_null(j, key);
@@ -99,54 +21,129 @@ static void put_delay(struct json *j, const char *key, const struct delay *d)
     json_unsigned(j, "samples", d->samples);
     json_signed(j, "last", d->last);
     json_signed(j, "min", d->min);
-    json_signed(j, "mean", mean_of(d));
+    json_signed(j, "mean", flow_mean(d));
     json_signed(j, "max", d->max);
     json_end(j);
 }
 
-static bool flow_line(struct pdm_reader *body, void *context)
+static void flow_line(const struct flow *f)
 {
     static const char *const counter_names[] = {
 #define COUNTER_NAME(name, meaning) #name,
         PDM_COUNTERS(COUNTER_NAME)
 #undef COUNTER_NAME
     };
-    struct flow f;
-    char text[FORMAT_MAX];
-
-    (void)context;
-    if (!read_flow(body, &f))
-        return false;
     struct json j = json_open();
+    char text[FORMAT_MAX];
 
     json_string(&j, "schema", PDMCTL_SCHEMA);
     json_string(&j, "type", "flow");
-    json_string(&j, "local", format_endpoint(text, f.tuple.saddr, f.tuple.sport));
-    json_string(&j, "peer", format_endpoint(text, f.tuple.daddr, f.tuple.dport));
-    json_string(&j, "protocol", format_protocol(text, f.tuple.proto));
-    json_unsigned(&j, "association", f.record.association);
-    json_string(&j, "protect", format_protect(f.record.format));
-    json_string(&j, "path", format_path(f.record.path));
-    json_unsigned(&j, "pid", f.record.pid);
-    json_unsigned(&j, "age_ms", f.record.age_ms);
-    json_unsigned(&j, "idle_ms", f.record.idle_ms);
-    json_unsigned(&j, "own_kri", f.record.own_kri);
-    json_unsigned(&j, "peer_kri", f.record.peer_kri);
-    put_delay(&j, "network_delay", &f.network);
-    put_delay(&j, "server_delay", &f.server);
-    put_delay(&j, "total_delay", &f.total);
+    json_string(&j, "local", format_endpoint(text, f->tuple.saddr, f->tuple.sport));
+    json_string(&j, "peer", format_endpoint(text, f->tuple.daddr, f->tuple.dport));
+    json_string(&j, "protocol", format_protocol(text, f->tuple.proto));
+    json_unsigned(&j, "association", f->record.association);
+    json_string(&j, "protect", format_protect(f->record.format));
+    json_string(&j, "path", format_path(f->record.path));
+    json_unsigned(&j, "pid", f->record.pid);
+    json_unsigned(&j, "age_ms", f->record.age_ms);
+    json_unsigned(&j, "idle_ms", f->record.idle_ms);
+    json_unsigned(&j, "own_kri", f->record.own_kri);
+    json_unsigned(&j, "peer_kri", f->record.peer_kri);
+    put_delay(&j, "network_delay", &f->network);
+    put_delay(&j, "server_delay", &f->server);
+    put_delay(&j, "total_delay", &f->total);
     for (size_t i = 0; i < PDM_COUNTER_COUNT; i++)
-        json_unsigned(&j, counter_names[i], f.counter[i]);
+        json_unsigned(&j, counter_names[i], f->counter[i]);
     json_close(&j);
-    return true;
 }
 
-static enum pdmctl_exit flows_table(struct agent_client *client)
-{
-    struct table table = table_new(headings, COLUMNS);
-    enum agent_result result = agent_list(client, PDM_FLOWS, flow_row, &table);
-    bool printed = result != AGENT_ANSWERED || table_print(&table);
+/* The number of the association called NAME. */
+struct wanted {
+    const char *name;
+    bool found;
+    uint32_t number;
+};
 
+static bool look_for(struct pdm_reader *body, void *context)
+{
+    struct wanted *wanted = context;
+    struct pdm_association a;
+    char name[PDM_NAME_MAX];
+
+    pdm_get_association(body, &a);
+    if (!body->bad && strcmp(format_name(name, a.name), wanted->name) == 0) {
+        wanted->found = true;
+        wanted->number = a.association;
+    }
+    return !body->bad;
+}
+
+static enum pdmctl_exit choose_association(struct agent_client *client, const char *name,
+                                           struct flow_filter *filter)
+{
+    struct wanted wanted = {.name = name};
+    enum agent_result result = agent_list(client, PDM_ASSOCIATIONS, look_for, &wanted);
+
+    if (result != AGENT_ANSWERED)
+        return pdmctl_exit_for(result);
+    if (!wanted.found) {
+        warnx("the agent has no association %s: see pdmctl status", name);
+        return PDMCTL_FAILED;
+    }
+    filter->has_association = true;
+    filter->association = wanted.number;
+    return PDMCTL_OK;
+}
+
+static bool choose_peer(const char *text, struct flow_filter *filter)
+{
+    filter->has_peer = config_prefix(text, &filter->peer) == CONFIG_PREFIX_OK;
+    if (!filter->has_peer)
+        warnx("--peer %s: %s is needed", text, CONFIG_PREFIX_ALLOWED);
+    return filter->has_peer;
+}
+
+static bool choose_order(const char *name, struct flow_list *list)
+{
+    list->order = flow_order_find(name);
+    if (list->order)
+        return true;
+    fprintf(stderr, "pdmctl: --sort %s: there are", name);
+    for (size_t i = 0; i < FLOW_ORDERS; i++)
+        fprintf(stderr, " %s", flow_orders[i].name);
+    fputs("\n", stderr);
+    return false;
+}
+
+static enum pdmctl_exit choose(const struct pdmctl_context *context, struct agent_client *client,
+                               struct flow_list *list)
+{
+    if (context->watch && context->json) {
+        warnx("--watch shows a table: it has no JSON");
+        return PDMCTL_USAGE;
+    }
+    if ((context->sort && !choose_order(context->sort, list)) ||
+        (context->peer && !choose_peer(context->peer, &list->filter)))
+        return PDMCTL_USAGE;
+    return context->association ? choose_association(client, context->association, &list->filter)
+                                : PDMCTL_OK;
+}
+
+static enum pdmctl_exit show(struct agent_client *client, struct flow_list *list, bool json)
+{
+    enum agent_result result = flow_list_ask(list, client);
+    struct table table;
+    bool printed = true;
+
+    if (result != AGENT_ANSWERED)
+        return pdmctl_exit_for(result);
+    if (json) {
+        for (size_t i = 0; i < list->count; i++)
+            flow_line(&list->item[i]);
+        return list->failed ? PDMCTL_FAILED : pdmctl_exit_for(result);
+    }
+    table = flow_list_table(list);
+    printed = table_print(&table);
     table_free(&table);
     return printed ? pdmctl_exit_for(result) : PDMCTL_FAILED;
 }
@@ -154,10 +151,18 @@ static enum pdmctl_exit flows_table(struct agent_client *client)
 enum pdmctl_exit pdmctl_flows(const struct pdmctl_context *context)
 {
     static struct agent_client client;
+    struct flow_list list = {0};
 
     if (!agent_client_init(&client, context->socket))
         return PDMCTL_USAGE;
-    if (!context->json)
-        return flows_table(&client);
-    return pdmctl_exit_for(agent_list(&client, PDM_FLOWS, flow_line, NULL));
+    enum pdmctl_exit status = choose(context, &client, &list);
+
+    if (status != PDMCTL_OK)
+        return status;
+    if (context->watch)
+        status = watch_flows(&client, &list, context->interval_ms);
+    else
+        status = show(&client, &list, context->json);
+    flow_list_free(&list);
+    return status;
 }

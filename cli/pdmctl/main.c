@@ -5,9 +5,15 @@
 #include <err.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/output.h"
+
+#define INTERVAL_MIN_S 0.1
+#define INTERVAL_MAX_S 3600.0
+
+enum { MS_PER_S = 1000, INTERVAL_MS = 1000 };
 
 struct subcommand {
     const char *name;
@@ -22,7 +28,7 @@ static const struct subcommand subcommands[] = {
     {"keygen", "FILE", 1, 1, "js", "make a pre-shared key in FILE and its count in FILE.gen",
      pdmctl_keygen},
     {"status", NULL, 0, 0, "js", "show the agent and its associations", pdmctl_status},
-    {"flows", NULL, 0, 0, "js", "show the live flows and their delays", pdmctl_flows},
+    {"flows", NULL, 0, 0, "jsPAoWi", "show the live flows and their delays", pdmctl_flows},
     {"doctor", "[HOST]", 0, 1, "js", "find what stands in the way of measuring (with HOST)",
      pdmctl_doctor},
     {"enroll", NULL, 0, 0, "spandcw", "make this host a secondary of a primary, step by step",
@@ -44,8 +50,16 @@ static void print_usage(FILE *out)
           "  -j, --json     what is shown as JSON Lines\n"
           "  -s, --socket SOCKET\n"
           "                 the agent's socket, or the primary's\n"
-          "  -P, --peer NAME\n"
-          "                 primary list: the list of that peer\n"
+          "  -P, --peer PREFIX | NAME\n"
+          "                 flows: with such peers; primary list: the list of that peer\n"
+          "flows:\n"
+          "  -W, --watch    again and again, until q or ^C\n"
+          "  -i, --interval SECONDS\n"
+          "                 between two looks (default: 1)\n"
+          "  -o, --sort WHAT\n"
+          "                 net, srv, sent, recv, lost, idle, peer, local or pid\n"
+          "  -A, --association NAME\n"
+          "                 those of that association\n"
           "  -h, --help     this text\n"
           "  -V, --version  the version\n"
           "enroll:\n"
@@ -113,6 +127,20 @@ static enum pdmctl_exit run(struct pdmctl_context *context, int argc, char **arg
     return sub->run(context);
 }
 
+/* Decimals are allowed. */
+static bool take_interval(struct pdmctl_context *context, const char *text)
+{
+    char *end = NULL;
+    double seconds = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(seconds >= INTERVAL_MIN_S && seconds <= INTERVAL_MAX_S)) {
+        warnx("--interval %s: seconds from 0.1 to 3600 are needed", text);
+        return false;
+    }
+    context->interval_ms = (uint32_t)(seconds * MS_PER_S);
+    return true;
+}
+
 /* False: LETTER is none, or once too often. */
 static bool take_option(struct pdmctl_context *context, int letter, const char *value)
 {
@@ -126,6 +154,17 @@ static bool take_option(struct pdmctl_context *context, int letter, const char *
     case 'P':
         context->peer = value;
         return true;
+    case 'A':
+        context->association = value;
+        return true;
+    case 'o':
+        context->sort = value;
+        return true;
+    case 'W':
+        context->watch = true;
+        return true;
+    case 'i':
+        return take_interval(context, value);
     case 'p':
         context->primary = value;
         return true;
@@ -160,6 +199,10 @@ int main(int argc, char **argv)
         {"json", no_argument, NULL, 'j'},
         {"socket", required_argument, NULL, 's'},
         {"peer", required_argument, NULL, 'P'},
+        {"association", required_argument, NULL, 'A'},
+        {"sort", required_argument, NULL, 'o'},
+        {"watch", no_argument, NULL, 'W'},
+        {"interval", required_argument, NULL, 'i'},
         {"primary", required_argument, NULL, 'p'},
         {"address", required_argument, NULL, 'a'},
         {"name", required_argument, NULL, 'n'},
@@ -170,13 +213,13 @@ int main(int argc, char **argv)
         {"version", no_argument, NULL, 'V'},
         {0},
     };
-    struct pdmctl_context context = {0};
+    struct pdmctl_context context = {.interval_ms = INTERVAL_MS};
     char given[sizeof(longs) / sizeof(longs[0])] = "";
     int option = 0;
 
     if (!output_prepare())
         return PDMCTL_FAILED;
-    while ((option = getopt_long(argc, argv, "js:P:p:a:n:d:c:whV", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "js:P:A:o:Wi:p:a:n:d:c:whV", longs, NULL)) != -1) {
         if (option == 'h') {
             print_usage(stdout);
             return output_flush() ? PDMCTL_OK : PDMCTL_FAILED;

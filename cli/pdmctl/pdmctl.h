@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "cli/agent_client.h"
 
@@ -25,7 +26,12 @@ struct pdmctl_context {
     bool json;
     int operands; /* the subcommand's own */
     char **operand;
-    /* primary list: */
+    /* flows: */
+    const char *sort;
+    const char *association;
+    bool watch;
+    uint32_t interval_ms;
+    /* flows, a prefix; primary list, a name: */
     const char *peer;
     /* enroll: */
     const char *primary;

@@ -36,6 +36,15 @@ static bool make_room(struct table *t)
     return true;
 }
 
+static void keep(struct table *t, char *cell)
+{
+    int *width = &t->width[t->used % t->columns];
+    int len = (int)strlen(cell);
+
+    *width = len > *width ? len : *width;
+    t->cells[t->used++] = cell;
+}
+
 void table_add(struct table *t, const char *format, ...)
 {
     va_list args;
@@ -47,47 +56,37 @@ void table_add(struct table *t, const char *format, ...)
     t->failed = !make_room(t) || vasprintf(&cell, format, args) < 0;
     va_end(args);
     if (!t->failed)
-        t->cells[t->used++] = cell;
+        keep(t, cell);
 }
 
-static int width_of(const struct table *t, size_t column)
-{
-    size_t width = 0;
-
-    for (size_t i = column; i < t->used; i += t->columns) {
-        size_t len = strlen(t->cells[i]);
-
-        width = len > width ? len : width;
-    }
-    return (int)width;
-}
-
-static void print_cell(const struct table *t, const int widths[], size_t cell, size_t column)
+static void print_cell(const struct table *t, size_t cell, size_t column, FILE *out)
 {
     bool last = column + 1 == t->columns;
 
     if (t->right[column])
-        printf("%*s", widths[column], t->cells[cell]);
+        fprintf(out, "%*s", t->width[column], t->cells[cell]);
     else if (last)
-        fputs(t->cells[cell], stdout); /* no blanks at the end of a line */
+        fputs(t->cells[cell], out); /* no blanks at the end of a line */
     else
-        printf("%-*s", widths[column], t->cells[cell]);
-    fputs(last ? "\n" : "  ", stdout);
+        fprintf(out, "%-*s", t->width[column], t->cells[cell]);
+    fputs(last ? "" : "  ", out);
+}
+
+void table_print_row(const struct table *t, size_t row, FILE *out)
+{
+    for (size_t c = 0; c < t->columns; c++)
+        print_cell(t, row * t->columns + c, c, out);
 }
 
 bool table_print(const struct table *t)
 {
-    int widths[TABLE_COLUMNS_MAX];
-
     if (t->failed) {
         warnx("out of memory");
         return false;
     }
-    for (size_t c = 0; c < t->columns; c++)
-        widths[c] = width_of(t, c);
-    for (size_t row = 0; row < t->used; row += t->columns) {
-        for (size_t c = 0; c < t->columns; c++)
-            print_cell(t, widths, row + c, c);
+    for (size_t row = 0; row < t->used / t->columns; row++) {
+        table_print_row(t, row, stdout);
+        fputs("\n", stdout);
     }
     return true;
 }

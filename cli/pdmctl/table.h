@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { TABLE_COLUMNS_MAX = 20 };
 
@@ -13,6 +14,7 @@ struct table {
     size_t used; /* cells, the headings among them */
     size_t cap;  /* cells that there is room for */
     char **cells;
+    int width[TABLE_COLUMNS_MAX];  /* of the widest cell so far */
     bool right[TABLE_COLUMNS_MAX]; /* numbers: aligned to the right */
     bool failed;                   /* out of memory; what is added then is dropped */
 };
@@ -23,6 +25,8 @@ struct table table_new(const char *const *headings, size_t columns);
 void table_add(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints all rows; false, and a line on standard error, if memory ran out. */
 bool table_print(const struct table *t);
+/* One row to OUT, the headings being row 0. */
+void table_print_row(const struct table *t, size_t row, FILE *out);
 void table_free(struct table *t);
 
 #endif

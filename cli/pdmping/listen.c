@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cli/output.h"
-#include "cli/pdmping/signals.h"
+#include "cli/signals.h"
 #include "cli/pdmping/socket.h"
 
 enum {

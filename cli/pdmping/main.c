@@ -9,7 +9,7 @@
 #include "cli/pdmping/listen.h"
 #include "cli/pdmping/options.h"
 #include "cli/pdmping/run.h"
-#include "cli/pdmping/signals.h"
+#include "cli/signals.h"
 
 int main(int argc, char **argv)
 {

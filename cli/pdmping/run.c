@@ -19,7 +19,7 @@
 #include "cli/pdmping/error.h"
 #include "cli/pdmping/probe.h"
 #include "cli/pdmping/report.h"
-#include "cli/pdmping/signals.h"
+#include "cli/signals.h"
 #include "cli/pdmping/socket.h"
 #include "core/limits.h"
 

@@ -3,8 +3,8 @@
  * ^C and its like. The signals are blocked but during a wait, so that none arrives between a look
  * at a flag and the wait, and none cuts short a line being written.
  */
-#ifndef CLI_PDMPING_SIGNALS_H
-#define CLI_PDMPING_SIGNALS_H
+#ifndef CLI_SIGNALS_H
+#define CLI_SIGNALS_H
 
 #include <signal.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ^C and its like. */
-#include "cli/pdmping/signals.h"
+#include "cli/signals.h"
 
 #include <stddef.h>
 

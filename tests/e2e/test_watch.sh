@@ -1,0 +1,175 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# pdmctl flows, sorted, filtered and watched: in terminals of tmux of two sizes and while one is
+# resized, without colours, on a dumb terminal and into a pipe; the terminal is left as it was. As
+# root.
+# shellcheck disable=SC2317 # the conditions are called through check and wait_for
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+: "${BUILD:=build}"
+# shellcheck source=tests/net/netns.sh
+. tests/net/netns.sh
+# shellcheck source=tests/e2e/agents.sh
+. tests/e2e/agents.sh
+
+SMALL=80x24
+LARGE=200x50
+FLOWS=40
+SOON=5 # seconds until a view shows what it should
+
+PASSED=0 FAILED=0
+check() { # WHAT CMD...
+    if "${@:2}" >"$NET_DIR/check" 2>&1; then
+        PASSED=$((PASSED + 1))
+        echo "ok    $1"
+    else
+        FAILED=$((FAILED + 1))
+        echo "FAIL  $1"
+        sed 's/^/      /' "$NET_DIR/check"
+    fi
+}
+
+PDMCTL=$AGENTS_BIN/pdmctl
+flows() { client "$PDMCTL" flows "$@"; }
+
+# Terminals.
+
+not() { ! "$@"; }
+
+tm() { tmux -L "pdm-$$" -f /dev/null "$@"; }
+# SIZE CMD: a shell in a terminal, which runs CMD; with something on it from before
+terminal() {
+    tm new-session -d -x "${1%x*}" -y "${1#*x}" "ip netns exec $CLIENT_NS env PDMV2_AGENT=$NET_DIR/client/agent.sock PS1='$ ' TERM=tmux-256color bash --norc"
+    tm set-option -g status off >/dev/null
+    tm resize-window -x "${1%x*}" -y "${1#*x}"
+    type_in "echo before; stty -g >$NET_DIR/before" Enter
+    wait_for "[ -s '$NET_DIR/before' ]" "$SOON"
+    [ -z "${2:-}" ] || type_in "$2" Enter
+}
+type_in() { tm send-keys "$@"; }
+seen() { tm capture-pane -p; }
+terminal_end() { tm kill-server 2>/dev/null; rm -f "$NET_DIR/before" "$NET_DIR/after"; }
+shows() { wait_for "seen | grep -qE -- '$1'" "$SOON" || { seen; return 1; }; }
+lines() { [ "$(seen | grep -c .)" = "$1" ] || { seen; return 1; }; }
+# The shell is back, with what was there before, and the terminal's settings.
+as_before() {
+    shows '^\$ ?$' || return
+    seen >"$NET_DIR/screen"
+    cat "$NET_DIR/screen"
+    grep -q '^before$' "$NET_DIR/screen" && not grep -q 'sorted by' "$NET_DIR/screen" || return
+    type_in "stty -g >$NET_DIR/after" Enter
+    wait_for "[ -s '$NET_DIR/after' ]" "$SOON"
+    cmp "$NET_DIR/before" "$NET_DIR/after"
+}
+coloured() { tm capture-pane -p -e | grep -q "$(printf '\033\\[[0-9;]*3[1-7]m')"; }
+
+net_up 31 || exit
+net_on_exit terminal_end
+AGENTS_SETTINGS=("${AGENTS_PATIENT[@]}")
+agents_up plain || exit
+link_set both delay=5ms
+start_server socat UDP6-LISTEN:7007,fork,reuseaddr PIPE
+wait_for "in_server ss -Hlun 'sport = :7007' | grep -q ." 5
+for ((i = 0; i < FLOWS; i++)); do
+    start_client "$BUILD/pdmping" -q -i 0.3 -p 7007 "$SERVER_ADDR" >/dev/null
+done
+all_there() { [ "$(flows | wc -l)" -eq $((FLOWS + 1)) ] && ! flows | grep -q 'n/a'; }
+wait_for all_there 10 || { flows; exit 1; }
+
+# Sorted and filtered.
+column() { awk -v c="$1" 'NR > 1 { print $c }'; }
+sorted() { flows --sort "$1" | column "$2" >"$NET_DIR/column"; sort -c "$3" "$NET_DIR/column"; }
+check "sorted by the network's delay, the longest first" sorted net 7 -rn
+check "by the server's" sorted srv 9 -rn
+check "by options sent" sorted sent 11 -rn
+check "by process" sorted pid 5 -n
+unknown_order() { flows --sort name 2>"$NET_DIR/err"; [ $? = 2 ] && grep 'net srv sent' "$NET_DIR/err"; }
+check "by what is not there: a line and exit code 2" unknown_order
+is_count() { [ "$("${@:2}" | column 1 | wc -l)" = "$1" ]; }
+check "with a peer" is_count $FLOWS flows --peer 2001:db8:2::/64
+check "with another" is_count 0 flows --peer 2001:db8:3::/64
+check "of an association" is_count $FLOWS flows --association link
+no_association() { flows --association lunk 2>"$NET_DIR/err"; [ $? = 1 ] && grep 'no association lunk' "$NET_DIR/err"; }
+check "of none: a line and exit code 1" no_association
+no_prefix() { flows --peer lunk 2>"$NET_DIR/err"; [ $? = 2 ] && grep -- '--peer lunk' "$NET_DIR/err"; }
+check "a peer that is no prefix" no_prefix
+json() { flows -j --sort pid --peer "$SERVER_ADDR" | jq -se 'length == '$FLOWS' and ([.[].pid] | . == sort)' ; }
+check "JSON likewise" json
+
+# Watched.
+terminal $SMALL "$PDMCTL flows --watch -i 0.5"
+check "$SMALL: a view" shows "pdmctl flows .* $FLOWS flows, from 1 "
+check "$SMALL: fills the screen" lines 24
+fits() { [ "$(seen | wc -L)" -le "$1" ]; }
+check "$SMALL: no line is longer" fits 80
+type_in s
+check "s: sorted by something else" shows '^sorted by srv '
+type_in Down Down Down
+check "down: further on" shows "from 4 "
+type_in End
+check "end: the last" shows "from $((FLOWS - 24 + 3 + 1)) "
+type_in Home
+tm resize-window -x 200 -y 50
+check "resized to $LARGE: all of them, all columns" shows 'PATH$'
+check "resized to $LARGE: fills it" lines $((FLOWS + 3))
+tm resize-window -x 80 -y 24
+wait_for "lines 24" "$SOON"
+check "and back" lines 24
+tm resize-window -x 20 -y 2
+sleep 0.7
+tm resize-window -x 80 -y 24
+check "and after one too small for anything" shows "$FLOWS flows, from 1 "
+type_in q
+check "q: the terminal is as it was" as_before
+terminal_end
+
+terminal $LARGE "$PDMCTL flows --watch"
+check "$LARGE: a view" shows "$FLOWS flows, from 1 "
+check "$LARGE: the delays that the link has" shows ' 10\.[0-9]{3} .* carries$'
+type_in C-c
+check "^C: the terminal is as it was" as_before
+type_in "NO_COLOR=1 $PDMCTL flows --watch" Enter
+check "NO_COLOR: a view" shows "$FLOWS flows, from 1 "
+type_in C-z
+check "^Z: the shell is there" shows Stopped
+type_in fg Enter
+check "fg: the view again" shows "$FLOWS flows, from 1 "
+type_in q
+check "and then as before" as_before
+
+terminal_end
+
+terminal $LARGE "TERM=dumb $PDMCTL flows --watch -i 0.5"
+check "a dumb terminal: one table after the other" shows "^[0-9:]{8}  $FLOWS flows"
+escapes() { tm capture-pane -p -e | grep "$(printf '\033')"; }
+check "a dumb terminal: no escape sequences" not escapes
+type_in C-c
+check "a dumb terminal: ^C" shows '^\$ ?$|\^C\$'
+terminal_end
+
+piped() {
+    flows --watch -i 0.2 | head -n $((3 * (FLOWS + 3))) >"$NET_DIR/piped"
+    [ "$(grep -c "$FLOWS flows$" "$NET_DIR/piped")" = 3 ] && ! grep -q "$(printf '\033')" "$NET_DIR/piped"
+}
+check "a pipe: one table after the other, until nobody reads" piped
+full() { flows --watch >/dev/full 2>"$NET_DIR/err"; [ $? = 1 ] && grep 'cannot write' "$NET_DIR/err"; }
+check "output that cannot be written" full
+
+# Without an agent.
+terminal $SMALL "$PDMCTL flows --watch -i 0.3; echo exit code \$?"
+check "a view" shows "$FLOWS flows, from 1 "
+agents_down
+check "the agent ends: the view says so" shows '^no agent at '
+check "in colour" coloured
+type_in q
+check "and then the exit code" shows '^exit code 3$'
+type_in "NO_COLOR=1 $PDMCTL flows --watch" Enter
+check "NO_COLOR: the view says so too" shows '^no agent at .*s$'
+check "without colours" not coloured
+type_in q
+terminal_end
+gone() { flows --watch >"$NET_DIR/out" 2>"$NET_DIR/err"; [ $? = 3 ] && grep 'no agent at' "$NET_DIR/err"; }
+check "no agent, into a file: a line and exit code 3" gone
+
+echo "$PASSED passed, $FAILED failed"
+[ "$FAILED" -eq 0 ]
