@@ -177,7 +177,11 @@ enum pdm_other { PDM_OTHER_NONE, PDM_OTHER_OLDER, PDM_OTHER_NEWER, PDM_OTHERS };
     N(uint64_t, remaining_ms) /* UINT64_MAX: unlimited; 0: ended */                                \
     N(uint32_t, flows)                                                                             \
     N(uint8_t, has_generation)                                                                     \
-    N(uint32_t, generation) /* own */
+    N(uint32_t, generation) /* own */                                                              \
+    N(uint8_t, enrolled) /* by a primary; if so: */                                                \
+    N(uint8_t, secmop) /* enum pdm_mode_of_operation */                                            \
+    N(uint8_t, has_epoch)                                                                          \
+    N(uint64_t, epoch) /* of the newest secrets */
 
 #define PDM_BODY_FLOW(N, B)                                                                        \
     B(tuple, PDM_TUPLE_LEN)                                                                        \

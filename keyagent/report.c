@@ -78,6 +78,16 @@ static const struct ledger_secret *secret_of(const struct agent *agent, const st
     return newest->scopes > 0 ? &agent->ledger.secret[newest->scope[0].ledger] : NULL;
 }
 
+static void put_pair(const struct enrolled_pair *pair, struct pdm_association *r)
+{
+    r->enrolled = 1;
+    r->secmop = pair->secmop;
+    if (pair->epochs == 0)
+        return;
+    r->has_epoch = 1;
+    r->epoch = pair->epoch[pair->epochs - 1].epoch;
+}
+
 static void put_association(const struct request *q, const struct association *a,
                             struct pdm_writer *w)
 {
@@ -100,6 +110,8 @@ static void put_association(const struct request *q, const struct association *a
         r.has_generation = 1;
         r.generation = secret->generation;
     }
+    if (a->pair != NULL)
+        put_pair(a->pair, &r);
     pdm_put_association(w, &r);
 }
 

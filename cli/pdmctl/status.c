@@ -8,10 +8,12 @@
 #include "cli/pdmctl/pdmctl.h"
 #include "cli/pdmctl/format.h"
 #include "cli/pdmctl/table.h"
+#include "core/registration.h"
 #include "core/suite.h"
 
 static const char *const headings[] = {
-    "ASSOCIATION", "PROTECT", "AEAD", "LOCAL", "PEER", ">LEFT", ">FLOWS", ">GENERATION",
+    "ASSOCIATION", "MODE", ">EPOCH", "PROTECT", "AEAD",
+    "LOCAL",       "PEER", ">LEFT",  ">FLOWS",  ">GENERATION",
 };
 
 enum { COLUMNS = sizeof(headings) / sizeof(headings[0]) };
@@ -23,6 +25,14 @@ static const char *aead_of(const struct pdm_association *a)
     return name ? name : "-";
 }
 
+/* What the primaries agreed on; an association that has none has its secret from a key file. */
+static const char *mode_of(const struct pdm_association *a)
+{
+    const char *name = a->enrolled ? pdm_secmop_name(a->secmop) : "psk";
+
+    return name ? name : "?";
+}
+
 static bool association_row(struct pdm_reader *body, void *context)
 {
     struct table *table = context;
@@ -32,6 +42,11 @@ static bool association_row(struct pdm_reader *body, void *context)
 
     pdm_get_association(body, &a);
     table_add(table, "%s", format_name(name, a.name));
+    table_add(table, "%s", mode_of(&a));
+    if (a.has_epoch)
+        table_add(table, "%" PRIu64, a.epoch);
+    else
+        table_add(table, "-");
     table_add(table, "%s", format_protect(a.format));
     table_add(table, "%s", aead_of(&a));
     table_add(table, "%s", format_prefix(text, a.local, a.local_len));
@@ -64,6 +79,11 @@ static bool association_line(struct pdm_reader *body, void *context)
     json_string(&j, "type", "association");
     json_string(&j, "name", format_name(name, a.name));
     json_unsigned(&j, "association", a.association);
+    json_string(&j, "mode", mode_of(&a));
+    if (a.has_epoch)
+        json_unsigned(&j, "epoch", a.epoch);
+    else
+        json_null(&j, "epoch");
     json_string(&j, "protect", format_protect(a.format));
     if (a.format == PDM_FORMAT_ENCRYPTED)
         json_string(&j, "aead", aead_of(&a));

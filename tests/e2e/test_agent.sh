@@ -72,6 +72,7 @@ chmod 600 "$work/key"
 "$BUILD/pdmkeyagent" -c "$conf" -s "$work/sock" 2>"$work/log" &
 agent=$!
 check "it serves" within 10 status_shows one
+check "an association with a key file has no epoch" status_shows 'one +psk +-'
 check "a second instance is refused" says 3 "" "$BUILD/pdmkeyagent" -c "$conf" -s "$work/sock"
 check "the socket is its owner's alone" test "$(stat -c %a "$work/sock")" = 600
 check "no core file" grep -qE '^Max core file size +0 +0 ' "/proc/$agent/limits"

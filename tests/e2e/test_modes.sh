@@ -42,11 +42,26 @@ succeeds() {
     fi
 }
 
-# LABEL [LINE...]: all are enrolled, or the test is over.
+# MODE: so every secondary's agent shows it, in both forms; with its first secrets, if it has any.
+shown() {
+    local host epoch=0
+    [ "$1" != none ] || epoch=null
+    for host in "${MODES_SECONDARIES[@]}"; do
+        on "$host" "$ORGS_BIN/pdmctl" -j status |
+            jq -es --arg mode "$1" --argjson epoch $epoch 'map(select(.type == "association")) |
+                length == 1 and .[0].mode == $mode and .[0].epoch == $epoch' >/dev/null || return
+        on "$host" "$ORGS_BIN/pdmctl" status |
+            grep -Eq "^[^ ]+/[^ ]+ +$1 +${epoch/null/-} " || return
+    done
+}
+
+# MODE [LINE...]: all are enrolled, and show it, or the test is over.
 begin() {
-    modes_begin "$@" && return
-    echo "FAIL  ${*}: not enrolled"
-    exit 1
+    if ! modes_begin "$@"; then
+        echo "FAIL  ${*}: not enrolled"
+        exit 1
+    fi
+    succeeds "$*, as pdmctl status shows it" shown "$1"
 }
 
 # LABEL FORMAT: both flows of $RUN.
