@@ -84,6 +84,16 @@ static bool set_path_policy(const char *file, const struct config_key *key, cons
     return config_choice(names, CONFIG_PATHS, text, target);
 }
 
+static bool set_undecryptable(const char *file, const struct config_key *key, const char *text,
+                              void *target)
+{
+    static const char *const names[CONFIG_UNDECRYPTABLES] = {"log", "throttle", "filter"};
+
+    (void)file;
+    (void)key;
+    return config_choice(names, CONFIG_UNDECRYPTABLES, text, target);
+}
+
 #define IN_CONFIG(member) offsetof(struct config, member)
 #define IN_ASSOCIATION(member) offsetof(struct config_association, member)
 #define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -141,5 +151,7 @@ const struct config_key config_association_keys[] = {
     {"lifetime", config_set_duration, IN_ASSOCIATION(lifetime_s), 0, CONFIG_LIFETIME_MAX_S,
      "a duration up to 8760h, such as 90s, 15m or 1h, or 0 for no end", ANY_MODE},
     {"path", set_path_policy, IN_ASSOCIATION(path), 0, 0, "probe or trust", ANY_MODE},
+    {"undecryptable", set_undecryptable, IN_ASSOCIATION(undecryptable), 0, 0,
+     "log, throttle or filter", ANY_MODE},
     {0},
 };

@@ -17,15 +17,27 @@
 /* Whether options go to a peer only if a probe has shown that the path carries them. */
 enum config_path { CONFIG_PATH_PROBE, CONFIG_PATH_TRUST, CONFIG_PATHS };
 
+/*
+ * What is done about a peer whose option no key opens, beside dropping it (draft -02 section 7): it
+ * is logged; or nothing more is searched for what the peer sends, for a short or a long time.
+ */
+enum config_undecryptable {
+    CONFIG_UNDECRYPTABLE_LOG,
+    CONFIG_UNDECRYPTABLE_THROTTLE,
+    CONFIG_UNDECRYPTABLE_FILTER,
+    CONFIG_UNDECRYPTABLES
+};
+
 /* Where an association's secrets come from: a key file, or the organisation's primary. */
 enum config_mode { CONFIG_MODE_PSK, CONFIG_MODE_ENROLLED, CONFIG_MODES };
 
 struct config_association {
     char name[PDM_NAME_MAX];
-    unsigned line;       /* of its head */
-    uint8_t mode;        /* enum config_mode */
-    uint32_t lifetime_s; /* 0: unlimited */
-    uint8_t path;        /* enum config_path */
+    unsigned line;         /* of its head */
+    uint8_t mode;          /* enum config_mode */
+    uint32_t lifetime_s;   /* 0: unlimited */
+    uint8_t path;          /* enum config_path */
+    uint8_t undecryptable; /* enum config_undecryptable */
     /* CONFIG_MODE_PSK: */
     struct pdm_prefix local;
     struct pdm_prefix peer;

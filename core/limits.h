@@ -241,6 +241,9 @@
 #define AGENT_SEARCH_PAST 64         /* generations below the latest, to tell replay from forgery */
 #define AGENT_SEARCH_MEMORY 8192 /* tuples whose Kri, and options whose failure, are remembered */
 #define AGENT_SEARCH_FAILURE_NS (30 * PDM_NSEC_PER_SEC) /* for how long a failure is */
+#define AGENT_THROTTLE_NS (10 * PDM_NSEC_PER_SEC)       /* without searches after one that failed */
+#define AGENT_FILTER_NS (300 * PDM_NSEC_PER_SEC)        /* likewise */
+#define AGENT_PENALTIES 8192                            /* peers of which that is remembered */
 #define AGENT_SEARCH_KNOWN_RATE 500    /* searches a second for a peer's known tuples */
 #define AGENT_SEARCH_NEW_RATE 200      /* for a known peer's new tuples */
 #define AGENT_SEARCH_STRANGER_RATE 100 /* for all peers never heard of together */

@@ -79,7 +79,8 @@ enum pdm_status {
     N(uint8_t, other)        /* enum pdm_other */                                                  \
     N(uint32_t, other_serial)                                                                      \
     N(uint64_t, other_guess)                                                                       \
-    B(other_secret, PDM_NH_MAX) /* under which the peer may send as well */
+    B(other_secret, PDM_NH_MAX) /* under which the peer may send as well */                        \
+    N(uint32_t, search_pause_ms) /* for so long nothing would be searched for the peer's options */
 
 /* While secrets are renegotiated a peer may send under either of two. */
 enum pdm_other { PDM_OTHER_NONE, PDM_OTHER_OLDER, PDM_OTHER_NEWER, PDM_OTHERS };
@@ -121,7 +122,8 @@ enum pdm_other { PDM_OTHER_NONE, PDM_OTHER_OLDER, PDM_OTHER_NEWER, PDM_OTHERS };
 #define PDM_BODY_SEARCH_REPLY(N, B)                                                                \
     N(uint8_t, status)                                                                             \
     N(uint64_t, kri)                                                                               \
-    N(uint32_t, serial) /* of the secret that opens it */
+    N(uint32_t, serial) /* of the secret that opens it */                                          \
+    N(uint32_t, pause_ms) /* not found: nothing more is searched for the peer's for so long */
 
 #define PDM_BODY_STATUS_REPLY(N, B)                                                                \
     N(uint8_t, status)                                                                             \

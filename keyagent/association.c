@@ -113,6 +113,7 @@ static void copy_terms(struct association *a, const struct config_association *f
                               .peer = from->peer,
                               .format = from->format,
                               .path = from->path,
+                              .undecryptable = from->undecryptable,
                               .lifetime_s = from->lifetime_s};
     memcpy(a->name, from->name, sizeof a->name);
     if (a->format == PDM_FORMAT_ENCRYPTED)

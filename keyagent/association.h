@@ -27,6 +27,7 @@ struct association {
     struct pdm_prefix peer;
     enum pdm_format format;
     enum config_path path;
+    enum config_undecryptable undecryptable;
     struct pdm_suite suite; /* a pair's: the newest */
     uint32_t lifetime_s;
     int64_t ends_at; /* of monitoring (RFC 8250 section 4.4) */

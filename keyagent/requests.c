@@ -133,12 +133,21 @@ static bool put_secrets(struct agent *agent, const struct opening *o, struct pdm
            pdm_flow_secret(&k->suite, k->shared, &back, r->peer_secret) && put_other(agent, o, r);
 }
 
+static uint32_t penalty_ms(const struct request *q, const struct opening *o)
+{
+    int64_t ns =
+        search_penalty(&q->agent->search, o->association, &o->keying, o->tuple.daddr, q->now);
+
+    return (uint32_t)(ns / PDM_NSEC_PER_MSEC);
+}
+
 /* What an encrypted flow needs beyond the others. */
 static enum pdm_status open_encrypted(struct request *q, const struct opening *o, bool wants_lease,
                                       struct pdm_open_reply *r)
 {
     if (!put_secrets(q->agent, o, r))
         return PDM_STATUS_NO_LEASE;
+    r->search_pause_ms = penalty_ms(q, o);
     if (!wants_lease)
         return PDM_STATUS_OK;
     if (!lease(q, o->keying.of[o->keying.send].ledger, &o->tuple, 1, &r->lease_first))
@@ -376,17 +385,33 @@ static enum pdm_status suspect(struct request *q)
     return PDM_STATUS_OK;
 }
 
+/* The other direction of what was searched for; the keying of *O is to be wiped. */
+static bool find_answering(const struct request *q, const struct search_target *target,
+                           struct opening *o)
+{
+    *o = (struct opening){.tuple = pdm_tuple_reverse(&target->tuple), .group = target->group};
+    o->association = associations_get(&q->agent->associations, target->association);
+    return o->association != NULL && key_opening(q, o) == PDM_STATUS_OK;
+}
+
 /* A search that succeeds under the newer secret shows as well as an open flow that the peer has it.
  */
 static void follow_found(struct request *q, const struct search_target *target, uint32_t serial)
 {
-    struct opening o = {.tuple = pdm_tuple_reverse(&target->tuple), .group = target->group};
+    struct opening o;
 
-    o.association = associations_get(&q->agent->associations, target->association);
-    if (o.association != NULL && key_opening(q, &o) == PDM_STATUS_OK && o.keying.count > 1 &&
-        o.keying.of[1].serial == serial)
+    if (find_answering(q, target, &o) && o.keying.count > 1 && o.keying.of[1].serial == serial)
         (void)follow_peer(q, &o);
     keying_wipe(&o.keying);
+}
+
+static uint32_t pause_of_peer(const struct request *q, const struct search_target *target)
+{
+    struct opening o;
+    uint32_t ms = find_answering(q, target, &o) ? penalty_ms(q, &o) : 0;
+
+    keying_wipe(&o.keying);
+    return ms;
 }
 
 void requests_found(struct agent *agent, const struct search_hit *hit)
@@ -418,11 +443,16 @@ static enum pdm_status search(struct request *q)
     memcpy(target.option, s.option, sizeof target.option);
     enum pdm_status status =
         search_ask(&agent->search, &target, s.has_highest ? &highest : NULL, q->now, &found);
-    if (status != PDM_STATUS_OK)
+    if (status == PDM_STATUS_OK) {
+        r.kri = found.kri;
+        r.serial = found.serial;
+        follow_found(q, &target, found.serial);
+    } else if (status == PDM_STATUS_NOT_FOUND) {
+        r.status = PDM_STATUS_NOT_FOUND;
+        r.pause_ms = pause_of_peer(q, &target);
+    } else {
         return status;
-    r.kri = found.kri;
-    r.serial = found.serial;
-    follow_found(q, &target, found.serial);
+    }
     request_begin(q, &m, PDM_SEARCH);
     pdm_put_search_reply(&m.body, &r);
     request_end(q, &m);

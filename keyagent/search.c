@@ -2,6 +2,7 @@
 /* The search for the Kri that opens an option. */
 #include "keyagent/search.h"
 
+#include <arpa/inet.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ bool search_init(struct search *s, const struct associations *associations,
     s->found = calloc(AGENT_SEARCH_MEMORY, sizeof *s->found);
     s->failure = calloc(AGENT_SEARCH_MEMORY, sizeof *s->failure);
     s->secret = harden_alloc(1, sizeof *s->secret);
-    if (s->found != NULL && s->failure != NULL && s->secret != NULL)
+    if (penalties_init(&s->penalties) && s->found != NULL && s->failure != NULL &&
+        s->secret != NULL)
         return true;
     search_free(s);
     return false;
@@ -37,6 +39,7 @@ void search_free(struct search *s)
 {
     free(s->found);
     free(s->failure);
+    penalties_free(&s->penalties);
     if (s->secret != NULL)
         sodium_free(s->secret);
     *s = (struct search){0};
@@ -47,6 +50,7 @@ void search_reset(struct search *s)
     memset(s->job, 0, sizeof s->job);
     s->jobs = 0;
     memset(s->failure, 0, AGENT_SEARCH_MEMORY * sizeof *s->failure);
+    penalties_reset(&s->penalties);
 }
 
 /* What was found, what failed: fixed places, a newcomer replaces whoever is there. */
@@ -106,6 +110,58 @@ static void failure_put(struct search *s, const struct search_target *target,
 
     s->failure[hash % AGENT_SEARCH_MEMORY] = (struct search_failure){
         .hash = hash, .until = now + AGENT_SEARCH_FAILURE_NS, .status = status};
+}
+
+/* Peers whose options no key opens. */
+
+static int64_t penalty_for(const struct association *a)
+{
+    static const int64_t ns[CONFIG_UNDECRYPTABLES] = {
+        [CONFIG_UNDECRYPTABLE_THROTTLE] = AGENT_THROTTLE_NS,
+        [CONFIG_UNDECRYPTABLE_FILTER] = AGENT_FILTER_NS,
+    };
+
+    return ns[a->undecryptable];
+}
+
+static struct penalty_peer penalty_peer(const struct association *a, const struct keying *k,
+                                        const uint8_t *addr)
+{
+    return (struct penalty_peer){a->number, k->of[k->count - 1].serial, addr};
+}
+
+int64_t search_penalty(const struct search *s, const struct association *a, const struct keying *k,
+                       const uint8_t peer[static PDM_ADDR_LEN], int64_t now)
+{
+    struct penalty_peer who = penalty_peer(a, k, peer);
+
+    return penalty_for(a) != 0 ? penalties_left(&s->penalties, &who, now) : 0;
+}
+
+static bool may_search(const struct search *s, const struct keying *k,
+                       const struct search_target *target, int64_t now)
+{
+    const struct association *a = associations_get(s->associations, target->association);
+
+    return search_penalty(s, a, k, target->tuple.saddr, now) == 0;
+}
+
+/* The option of TARGET is dropped (draft -02 section 7), and its sender kept in check. */
+static void give_up(struct search *s, const struct search_target *target, const struct keying *k,
+                    int64_t now)
+{
+    const struct association *a = associations_get(s->associations, target->association);
+    struct penalty_peer who = penalty_peer(a, k, target->tuple.saddr);
+    char addr[INET6_ADDRSTRLEN] = "?";
+
+    inet_ntop(AF_INET6, who.addr, addr, sizeof addr);
+    log_info("association %s: no key opens an option of %s that looks encrypted", a->name, addr);
+    failure_put(s, target, PDM_STATUS_NOT_FOUND, now);
+    if (penalty_for(a) == 0)
+        return;
+    penalties_impose(&s->penalties, &who, now + penalty_for(a));
+    log_info("association %s: nothing is searched for %s for %d seconds", a->name, addr,
+             (int)(penalty_for(a) / PDM_NSEC_PER_SEC));
 }
 
 /* Trials. */
@@ -409,7 +465,8 @@ enum pdm_status search_ask(struct search *s, const struct search_target *target,
         return status;
     status = keying_for(s, target, now, &k);
     if (status == PDM_STATUS_OK)
-        status = ask_of_each(s, &k, target, highest, now, found);
+        status = may_search(s, &k, target, now) ? ask_of_each(s, &k, target, highest, now, found)
+                                                : PDM_STATUS_NOT_FOUND;
     keying_wipe(&k);
     return status;
 }
@@ -508,9 +565,7 @@ static void job_slice(struct search *s, struct search_job *job, const struct key
     }
     if (!more)
         return;
-    log_info("association %s: no key opens an option that looks encrypted",
-             name_of(s, &job->target));
-    failure_put(s, &job->target, PDM_STATUS_NOT_FOUND, now);
+    give_up(s, &job->target, k, now);
     job_end(s, job);
 }
 
@@ -526,7 +581,8 @@ bool search_run(struct search *s, int64_t now, struct search_hit *hit)
     while (!s->job[s->turn].used);
 
     struct search_job *job = &s->job[s->turn];
-    if (keying_for(s, &job->target, now, &k) == PDM_STATUS_OK)
+    if (keying_for(s, &job->target, now, &k) == PDM_STATUS_OK &&
+        may_search(s, &k, &job->target, now))
         job_slice(s, job, &k, now, hit);
     else
         job_end(s, job);

@@ -23,7 +23,9 @@
 #include "core/message.h"
 #include "core/tuple.h"
 #include "keyagent/association.h"
+#include "keyagent/keying.h"
 #include "keyagent/peers.h"
+#include "keyagent/penalty.h"
 
 /* Generations FIRST and up of the secret with SERIAL, counters COUNTER and up in each. */
 struct search_span {
@@ -77,6 +79,7 @@ struct search {
     uint32_t turn; /* the job whose slice is next */
     struct search_found *found;
     struct search_failure *failure;
+    struct penalties penalties;
     struct bucket strangers;
     uint8_t (*secret)[PDM_NH_MAX]; /* FlowSecret in use; locked memory */
     uint8_t hash_key[16];
@@ -101,6 +104,13 @@ void search_reset(struct search *s);
  */
 enum pdm_status search_ask(struct search *s, const struct search_target *target,
                            const struct search_kri *highest, int64_t now, struct search_kri *found);
+/*
+ * For how many nanoseconds nothing will be searched for what PEER sends by A, under which it shares
+ * K with this host, as A's `undecryptable` has it. 0: it will.
+ */
+int64_t search_penalty(const struct search *s, const struct association *a, const struct keying *k,
+                       const uint8_t peer[static PDM_ADDR_LEN], int64_t now);
+
 /* What a search that went on has found. */
 struct search_hit {
     bool found;

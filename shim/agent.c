@@ -154,8 +154,10 @@ static void take_answer(struct pdm_flow_entry *e, uint64_t guard,
         return;
     if (reply->instance != pdm_mapping_instance())
         pdm_mapping_refresh(now);
-    if (reply->instance == pdm_mapping_instance())
+    if (reply->instance == pdm_mapping_instance()) {
         apply_open(e, guard, reply);
+        e->search_at = now + (int64_t)reply->search_pause_ms * PDM_NSEC_PER_MSEC;
+    }
 }
 
 static void ask_open(struct pdm_flow_entry *e, uint8_t flags, int64_t now)
@@ -325,11 +327,16 @@ static bool ask_search(struct pdm_flow_entry *e, const uint8_t *option, int64_t 
     return ok;
 }
 
-/* Forged options must not make the agent search for each of them. */
-static void pause_search(struct pdm_flow_entry *e, int64_t now)
+/*
+ * Forged options must not make the agent search for each of them, nor be asked for what it will not
+ * search for another LEAST_MS.
+ */
+static void pause_search(struct pdm_flow_entry *e, uint32_t least_ms, int64_t now)
 {
+    int64_t least = (int64_t)least_ms * PDM_NSEC_PER_MSEC;
+
     e->search_pause = longer(e->search_pause, PDM_SEARCH_RETRY_NS, PDM_SEARCH_RETRY_MAX_NS);
-    e->search_at = now + e->search_pause;
+    e->search_at = now + (e->search_pause > least ? e->search_pause : least);
 }
 
 bool pdm_agent_search(struct pdm_flow_entry *e, const uint8_t option[static PDM_OPTION_MAX],
@@ -348,7 +355,7 @@ bool pdm_agent_search(struct pdm_flow_entry *e, const uint8_t option[static PDM_
     /* Sealed under a secret that the flow has not been told of. */
     if (found)
         e->asks = true;
-    pause_search(e, now);
+    pause_search(e, reply.pause_ms, now);
     return false;
 }
 

@@ -214,6 +214,7 @@ static void set_terms(struct association *a, const struct config_association *fr
     }
     a->pair = pair;
     a->path = (enum config_path)from->path;
+    a->undecryptable = (enum config_undecryptable)from->undecryptable;
     a->format = format_of(pair);
     a->suite = pair->epochs > 0 ? pair->epoch[pair->epochs - 1].suite : (struct pdm_suite){0};
     set_name(a, from, pair);

@@ -3,7 +3,8 @@
 # 100,000 forged, cut, lengthened, spliced, flipped, repeated, duplicated and replayed options into
 # the flow of an honest program: none moves a metric, each is counted under its name, every payload
 # arrives, nothing is answered. Then every bit of a good option, and honest packets among hostile
-# ones. Against a server that reads one by one, and, shorter, one that reads in batches. Then over a
+# ones. Against a server that reads one by one, and, shorter, one that reads in batches. Then what
+# `undecryptable` does about the peer that such options are in the name of. Then over a
 # link that changes the Destination Options headers of TCP segments, and forges ICMPv6 echo replies.
 # Needs root.
 set -eu
@@ -32,6 +33,20 @@ attack() {
     wait "$STARTED" || FAILED=1
 }
 
+# SETTING: how the server's agent meets options that no key opens, from now on
+undecryptable() {
+    local reloads
+    reloads=$(grep -c reloaded "$NET_DIR/server/log")
+    sed -i '/^undecryptable = /d' "$NET_DIR/server/conf"
+    echo "undecryptable = $1" >>"$NET_DIR/server/conf"
+    kill -HUP "${AGENTS_PIDS[1]}"
+    wait_for "[ \"\$(grep -c reloaded '$NET_DIR/server/log')\" -gt $reloads ]" 5
+    start_client timeout 60 "$PYTHON" "$here/undecryptable.py" --setting "$1" --port 7702 \
+        --pdmctl "$BUILD/pdmctl" --client-agent "$NET_DIR/client/agent.sock" \
+        --server-agent "$NET_DIR/server/agent.sock" "$CLIENT_ADDR" "$SERVER_ADDR"
+    wait "$STARTED" || FAILED=1
+}
+
 net_up 11
 agents_up encrypted
 patient_agents
@@ -45,6 +60,10 @@ echo "--   a server that reads one datagram at a time"
 attack 7701 100000 20000
 echo "--   a server that reads in batches"
 attack 7702 10000 2000
+echo "--   a peer whose options no key opens"
+undecryptable filter
+undecryptable throttle
+undecryptable log
 agents_down
 net_down
 

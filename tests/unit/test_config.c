@@ -93,10 +93,12 @@ Test(config, all_keys)
                     "  aead = chacha20-poly1305\n"
                     "  lifetime = 15m\n"
                     "  path = trust\n"
+                    "  undecryptable = filter\n"
                     "[association all]\n"
                     "peer = ::/0\n"
                     "protect = rfc8250\n"
                     "path = probe\n"
+                    "undecryptable = throttle\n"
                     "lifetime = 0\n",
                     &c, said),
               "%s", said);
@@ -122,6 +124,7 @@ Test(config, all_keys)
     cr_assert_eq(a->format, PDM_FORMAT_ENCRYPTED);
     cr_assert_eq(a->lifetime_s, 900);
     cr_assert_eq(a->path, CONFIG_PATH_TRUST);
+    cr_assert_eq(a->undecryptable, CONFIG_UNDECRYPTABLE_FILTER);
 
     a = &c.association[1];
     cr_assert(is_prefix(&a->peer, "::", 0));
@@ -130,6 +133,7 @@ Test(config, all_keys)
     cr_assert_eq(a->format, PDM_FORMAT_RFC8250);
     cr_assert_eq(a->lifetime_s, 0);
     cr_assert_eq(a->path, CONFIG_PATH_PROBE);
+    cr_assert_eq(a->undecryptable, CONFIG_UNDECRYPTABLE_THROTTLE);
     config_free(&c);
 }
 
@@ -142,6 +146,7 @@ Test(config, defaults_of_an_association)
     cr_assert_eq(c.association[0].lifetime_s, 3600);
     cr_assert_eq(c.association[0].format, PDM_FORMAT_ENCRYPTED);
     cr_assert_eq(c.association[0].path, CONFIG_PATH_PROBE);
+    cr_assert_eq(c.association[0].undecryptable, CONFIG_UNDECRYPTABLE_LOG);
     config_free(&c);
 }
 
@@ -177,8 +182,9 @@ static const struct {
     {A "peers = ::1\npeer = ::1\nkey = k\n",
      F "2: peers: unknown key in [association a]; allowed are: local, peer, mode, key, aead, "
        "protect, primary, primary_name, certificate, certificate_key, ca, crl, pairing_port, "
-       "lifetime, path"},
+       "lifetime, path, undecryptable"},
     {A "path = trusted\n", F "2: path = trusted: must be probe or trust"},
+    {A "undecryptable = drop\n", F "2: undecryptable = drop: must be log, throttle or filter"},
     {"[agent]\nshare = 5\n[agent]\n",
      F "3: [agent]: a section of that name already stands in line 1"},
     {"[agent]\nshare = 5\n\nSHARE = 6\n", F "4: share: is already set in line 2"},

@@ -234,6 +234,100 @@ Test(search, forged)
     expect_found(KRI(0, 0), true);
 }
 
+/* An option of generation GENERATION of port PORT that was forged. */
+static struct search_target forged(uint16_t port, uint32_t generation)
+{
+    struct pdm_tuple flow = tuple;
+
+    flow.sport = port;
+    struct search_target target = sealed_for(&flow, KRI(generation, 0));
+    target.option[PDM_OPTION_MAX - 1] ^= 1;
+    return target;
+}
+
+/* After a forged option: by how much less is searched, and for how long. */
+static void expect_penalty(enum config_undecryptable setting, int64_t ns)
+{
+    struct association *a = &associations.item[0];
+    struct search_target target = forged(7, 0);
+    struct search_kri found;
+    struct keying k;
+    uint64_t kri;
+    bool at_once;
+
+    a->undecryptable = setting;
+    expect_found(KRI(2, 0), true);
+    cr_expect_eq(keying_of(&associations, a, tuple.daddr, tuple.saddr, 0, now, &k), PDM_STATUS_OK);
+    cr_expect_eq(search_penalty(&search, a, &k, tuple.saddr, now), 0);
+    cr_expect_eq(ask_for(&target, NULL, &kri, &at_once), PDM_STATUS_NOT_FOUND);
+    cr_expect(!at_once, "the first is searched for");
+
+    int64_t began = now, left = search_penalty(&search, a, &k, tuple.saddr, now);
+    cr_expect(left > 0 && left <= ns, "%ld", (long)left);
+    for (uint16_t port = 8; port < 100; port++) {
+        target = forged(port, 0);
+        cr_expect_eq(search_ask(&search, &target, NULL, now, &found), PDM_STATUS_NOT_FOUND);
+        now += left / 100;
+    }
+    cr_expect_eq(search.jobs, 0);
+    expect_status(KRI(2, 1), PDM_STATUS_NOT_FOUND);
+    cr_expect_eq(search_penalty(&search, a, &k, tuple.daddr, now), 0, "another peer has none");
+
+    k.of[0].serial++;
+    cr_expect_eq(search_penalty(&search, a, &k, tuple.saddr, now), 0, "nor with a new secret");
+    now = began + left;
+    expect_found(KRI(2, 1), true);
+    expect_found(KRI(60000, 0), false);
+    keying_wipe(&k);
+}
+
+Test(search, an_undecryptable_option_throttles)
+{
+    expect_penalty(CONFIG_UNDECRYPTABLE_THROTTLE, AGENT_THROTTLE_NS);
+}
+
+Test(search, an_undecryptable_option_filters)
+{
+    expect_penalty(CONFIG_UNDECRYPTABLE_FILTER, AGENT_FILTER_NS);
+}
+
+/* What goes on, and has more to try than the one that failed, is given up, too. */
+Test(search, a_filtered_peers_searches_end)
+{
+    struct search_kri found;
+    struct search_hit hit;
+
+    associations.item[0].undecryptable = CONFIG_UNDECRYPTABLE_FILTER;
+    for (uint16_t port = 1; port <= 3; port++) {
+        struct search_target target = forged(port, 0);
+
+        cr_expect_eq(search_ask(&search, &target, NULL, now, &found), PDM_STATUS_LATER);
+        while (search.job[0].at_span == 0)
+            search_run(&search, clock_now(), &hit);
+    }
+    while (search.jobs == 3)
+        search_run(&search, clock_now(), &hit);
+    for (int others = 0; others < 2; others++)
+        search_run(&search, clock_now(), &hit);
+    cr_expect_eq(search.jobs, 0);
+}
+
+Test(search, an_undecryptable_option_is_only_logged_by_default)
+{
+    struct search_target target = forged(7, 0);
+    uint64_t kri;
+    bool at_once;
+
+    cr_expect_eq(ask_for(&target, NULL, &kri, &at_once), PDM_STATUS_NOT_FOUND);
+    expect_found(KRI(60000, 0), false);
+    search_reset(&search);
+    associations.item[0].undecryptable = CONFIG_UNDECRYPTABLE_FILTER;
+    target = forged(8, 0);
+    cr_expect_eq(ask_for(&target, NULL, &kri, &at_once), PDM_STATUS_NOT_FOUND);
+    search_reset(&search);
+    expect_found(KRI(60000, 1), true);
+}
+
 /* Every bit of the option but those of version and reserved, which belong to the additional data
  * too. */
 Test(search, each_bit_counts)
