@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "conf/complain.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 
 /* Gets the prefixes in their order; false ends the reading. */
 typedef bool list_file_take(void *arg, const struct pdm_prefix *prefix);

@@ -12,7 +12,7 @@
 
 #include "conf/complain.h"
 #include "core/limits.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 #include "core/registration.h"
 
 /* [clients], and each [servers NAME]: secondaries of ours. */

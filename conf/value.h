@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/policy.h"
+#include "core/prefix.h"
 
 #define CONFIG_PREFIX_ALLOWED "an IPv6 prefix such as 2001:db8::/32, or an address"
 

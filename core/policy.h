@@ -18,14 +18,9 @@
 
 #include "core/limits.h"
 #include "core/option.h"
+#include "core/prefix.h"
 
 #define PDM_POLICY_MAGIC 0x70646d76327071ULL
-#define PDM_PREFIX_LENGTHS 129
-
-struct pdm_prefix {
-    uint8_t addr[PDM_ADDR_LEN]; /* octets and bits beyond len are 0 */
-    uint8_t len;                /* 0..128 */
-};
 
 struct pdm_policy_entry {
     struct pdm_prefix local;
@@ -88,11 +83,6 @@ struct pdm_policy {
     struct pdm_policy_local *local;
     unsigned bits;
 };
-
-/* ADDR cut to LEN bits. */
-struct pdm_prefix pdm_prefix_of(const uint8_t addr[static PDM_ADDR_LEN], uint8_t len);
-bool pdm_prefix_contains(const struct pdm_prefix *prefix, const uint8_t addr[static PDM_ADDR_LEN]);
-bool pdm_prefix_equal(const struct pdm_prefix *a, const struct pdm_prefix *b);
 
 /* The smallest size, as log2 of its buckets, that holds ENTRIES; 0: over PDM_POLICY_ENTRIES_LIMIT.
  */

@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 #include "core/flow.h"
-#include "core/policy.h"
 #include "core/tuple.h"
 
 enum pdm_flow_state {

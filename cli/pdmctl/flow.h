@@ -10,7 +10,7 @@
 #include "core/cursor.h"
 #include "core/message.h"
 #include "core/metrics.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 #include "core/tuple.h"
 
 /* One kind of delay, out of the wire's names for it; nanoseconds. */

@@ -15,7 +15,7 @@
 
 #include "core/limits.h"
 #include "core/message.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 #include "core/registration.h"
 #include "core/suite.h"
 #include "keyagent/enrolment/enrolled.h"

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/policy.h"
+#include "core/prefix.h"
 
 #define ROSTER_KEY_LEN 16
 

@@ -16,7 +16,7 @@
 
 #include "core/limits.h"
 #include "core/pairing.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 #include "keyagent/enrolment/enrolment.h"
 #include "keyagent/pairing/ends.h"
 #include "keyagent/table.h"

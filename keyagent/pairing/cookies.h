@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "core/limits.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 #include "keyagent/bucket.h"
 #include "keyagent/pairing/ends.h"
 

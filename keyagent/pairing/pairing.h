@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "core/message.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 #include "keyagent/enrolment/enrolment.h"
 
 struct pairing; /* one UDP port and the pairings that go on there */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "core/limits.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 #include "core/registration.h"
 #include "keyagent/primary/parcel.h"
 #include "keyagent/primary/store.h"

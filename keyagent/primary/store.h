@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #include "core/limits.h"
-#include "core/policy.h"
+#include "core/prefix.h"
 #include "core/registration.h"
 #include "core/suite.h"
 
