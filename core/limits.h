@@ -378,6 +378,7 @@
 #define PRIMARY_BACKOFF_MAX_MS 60000
 #define PRIMARY_SILENCE_NS (30 * PDM_NSEC_PER_SEC)  /* for a peer's answer */
 #define PRIMARY_NEGOTIATE_NS (2 * PDM_NSEC_PER_SEC) /* between negotiations of one connection */
+#define PRIMARY_CLAIM_S 10                          /* for one that another primary began */
 #define PRIMARY_SUSPECT_NS (60 * PDM_NSEC_PER_SEC)  /* between those by a secondary's word */
 #define PRIMARY_REQUESTS_RATE 1000                  /* a second, of one secondary */
 #define PRIMARY_SECRETS_RATE 5                      /* a second, registrations of one secondary */

@@ -48,6 +48,7 @@ static inline struct db_value db_octets(const void *octets, size_t len)
 typedef bool db_each(void *arg, const struct db_value *column);
 
 struct db_backend {
+    bool shared; /* other processes may use the same database meanwhile */
     /* STATEMENTS of them, which prepare() makes ready. NULL after telling why. */
     struct db *(*open)(const char *where, const char *const *statement, size_t statements);
     void (*close)(struct db *db);

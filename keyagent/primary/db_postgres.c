@@ -489,6 +489,7 @@ fail:
 }
 
 const struct db_backend db_postgres = {
+    .shared = true,
     .open = open_postgres,
     .close = close_postgres,
     .begin = begin,

@@ -24,7 +24,7 @@ struct partner {
     struct claim offered;            /* the other side's list, in its SETUP */
     uint64_t offered_epoch;          /* of the negotiation that it waits with to be confirmed */
     uint64_t offered_own;            /* version of our list, in ours */
-    int64_t negotiated_at;           /* when the latest began; 0: never */
+    int64_t negotiated_at;           /* when the latest began, or was left to another; 0: never */
     int64_t asked_at;                /* when a NEGOTIATE was sent last */
     struct claim claim;              /* LIST: what has come so far */
     uint64_t told;                   /* version of our list that the other side has; 0: none */

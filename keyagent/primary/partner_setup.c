@@ -14,6 +14,21 @@ void partner_drop_negotiation(struct partner *p)
     claim_free(&p->offered);
 }
 
+/* Primaries of ours that share a store all see that another secret is due; if two brought it about,
+ * the second would end the grace of the one before too early. */
+static bool is_ours(const struct partner *p)
+{
+    struct pair *pair = p->pair;
+    int64_t now = primary_time();
+    bool ours;
+
+    if (!outbox_begin(&p->primary->outbox) ||
+        !store_pair_claim(p->primary->store, pair->row.pair, pair->claimed_at, now, &ours) || !ours)
+        return false;
+    pair->claimed_at = now;
+    return true;
+}
+
 static void begin_setup(struct partner *p)
 {
     int64_t now = clock_now();
@@ -23,6 +38,8 @@ static void begin_setup(struct partner *p)
         !pair_may_negotiate(p->pair, now))
         return;
     p->negotiated_at = now;
+    if (!is_ours(p))
+        return;
     p->negotiation = negotiation_new(p->pair->peer);
     if (p->negotiation == NULL) {
         partner_end(p);
@@ -35,7 +52,7 @@ static void begin_setup(struct partner *p)
 
 static void ask_for_setup(struct partner *p)
 {
-    if (p->ending || p->negotiation != NULL)
+    if (p->ending || p->negotiation != NULL || !is_ours(p))
         return;
     p->asked_at = clock_now();
     partner_send(p, parcel_of(PDM_COMMAND_NEGOTIATE, PDM_REQUEST, NULL, 0));

@@ -226,18 +226,25 @@ static void tick(struct partner *p, int64_t now)
     partner_tell_changes(p);
 }
 
+static bool is_to_negotiate(const struct partner *p, int64_t now)
+{
+    if (partner_is_client(p))
+        return pair_is_due(p->pair, primary_time());
+    return pair_is_wanted(p->pair) && now - p->asked_at > PRIMARY_SILENCE_NS;
+}
+
 static void tick_pair(struct pair *pair, int64_t now)
 {
     struct partner *first = pair->partner;
 
     for (struct partner *p = first; p != NULL; p = p->next)
         tick(p, now);
-    if (first == NULL)
+    if (first == NULL || first->primary->outbox.halted)
         return;
-    if (partner_is_client(first)
-            ? pair_is_due(pair, primary_time())
-            : pair_is_wanted(pair) && now - first->asked_at > PRIMARY_SILENCE_NS)
+    if (is_to_negotiate(first, now))
         partner_negotiate(first);
+    else if (partner_is_client(first) && !first->agreed)
+        partner_tell_list(first); /* another of our primaries has negotiated instead */
 }
 
 void partners_tick(struct primary *primary)

@@ -346,6 +346,20 @@ bool store_pair_renew(struct store *store, uint32_t pair, uint64_t usable_from)
     return n.found || store_no_pair(store, pair);
 }
 
+bool store_pair_claim(struct store *store, uint32_t pair, int64_t before, int64_t now, bool *ours)
+{
+    struct store_number n = {.found = false};
+    bool done =
+        !store->backend->shared ||
+        store_write(store, PAIR_CLAIM,
+                    VALUES(db_number(pair), db_number(now), db_number(before),
+                           db_number(now - PRIMARY_CLAIM_S), db_number(now + PRIMARY_CLAIM_S)),
+                    store_number_each, &n);
+
+    *ours = n.found || !store->backend->shared;
+    return done;
+}
+
 bool store_side_renew(struct store *store, uint8_t side)
 {
     store->changed = true;

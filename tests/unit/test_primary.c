@@ -17,20 +17,24 @@
 #include "keyagent/enrolment/enrolled.h"
 #include "keyagent/log.h"
 #include "keyagent/primary/partner_inside.h"
+#include "keyagent/primary/partners.h"
 #include "keyagent/primary/secondary_inside.h"
 #include "tests/unit/pki_on_disk.h"
+#include "tests/unit/postgres_on_disk.h"
 
 #define PATIENCE_NS (20 * PDM_NSEC_PER_SEC)
 #define CLIENT "2001:db8:b::11"
 #define SERVER "2001:db8:a::21"
 #define SERVERS_LATER "2001:db8:a:1::/64"
 
-enum { A, B, ORGS }; /* A has the servers, B the clients */
+/* A has the servers, B the clients; each may have a second primary. */
+enum { A, B, ORGS, A_TOO = ORGS, B_TOO, PRIMARIES };
 
 static struct event_base *base;
 static struct event *ticking;
-static struct primary *primary[ORGS];
-static unsigned port[ORGS];
+static struct primary *primary[PRIMARIES];
+static unsigned port[PRIMARIES];
+static char postgres[ORGS][PG_WHERE_MAX]; /* the store of both primaries */
 static const char *mode, *more;
 static const char *others = ""; /* servers of A */
 static bool alone;              /* without a peer */
@@ -104,10 +108,11 @@ static void complain(void *arg, const char *line)
     cr_assert_fail("%s", line);
 }
 
-static void config_of(int org, struct primary_config *config)
+static void config_of(int which, struct primary_config *config)
 {
     static const char *const name[ORGS] = {"ps", "pc"};
-    char text[2048], peer[512];
+    const int org = which % ORGS;
+    char text[2048], peer[512], store[] = {'s', 't', 'o', 'r', 'e', '-', (char)('a' + org), '\0'};
 
     snprintf(peer, sizeof peer,
              org == A ? "side = server\nmode = %s\n%s\ncertificate_name = pc.b.example\n"
@@ -115,12 +120,13 @@ static void config_of(int org, struct primary_config *config)
                       : "side = client\n#%s %s\nconnect = [::1]:%u\n"
                         "certificate_name = ps.a.example\n"
                         "ca = ca-a.pem\naddresses = 2001:db8:a::/48\n",
-             mode, more, port[A]);
+             mode, more, port[which == B_TOO ? A_TOO : A]);
     snprintf(text, sizeof text,
              "[primary]\nlisten = [::1]:%u\ncertificate = %s.pem\ncertificate_key = %s.key\n"
-             "ca = ca-%c.pem\nstore = store-%c\nstore_key = store.key\nsocket = %c.sock\n"
+             "ca = ca-%c.pem\nstore = %s\nstore_key = store.key\nsocket = %c.sock\n"
              "%s\n%s%s%s",
-             port[org], name[org], name[org], 'a' + org, 'a' + org, 'a' + org,
+             port[which], name[org], name[org], 'a' + org,
+             postgres[org][0] != '\0' ? postgres[org] : store, 'a' + which,
              org == A ? "[servers one]\ngroup = 7\nmembers = " SERVER
                       : "[clients]\nmembers = 2001:db8:b:2::/64, " CLIENT,
              org == A ? others : "", alone ? "" : "[peer other]\n", alone ? "" : peer);
@@ -316,8 +322,8 @@ static void set_up(void)
     ticking = event_new(base, -1, EV_PERSIST, on_ticking, NULL);
     cr_assert(base != NULL && ticking != NULL);
     event_add(ticking, &(struct timeval){.tv_usec = 10000});
-    port[A] = free_port();
-    port[B] = free_port();
+    for (int which = 0; which < PRIMARIES; which++)
+        port[which] = free_port();
 }
 
 static void begin(const char *with_mode, const char *with_more)
@@ -1179,4 +1185,112 @@ Test(primary, waits_for_its_store)
     cr_assert_eq(client.status, PDM_REGISTRATION_OK);
     check_trusted();
     end();
+}
+
+/* Two primaries of each organisation, which share a store. */
+
+static void shared_begin(void)
+{
+    set_up();
+    for (int org = 0; org < ORGS; org++)
+        pg_schema(getenv(PG_SERVER), postgres[org]);
+    mode = "trusted-servers";
+    more = "";
+}
+
+TestSuite(primary_shared, .init = shared_begin, .fini = tear_down, .timeout = 120);
+
+static bool all_agree(void)
+{
+    for (int which = 0; which < PRIMARIES; which++)
+        if (!pair_of(which).connected || pair_of(which).epoch != pair_of(A).epoch)
+            return false;
+    return true;
+}
+
+static bool all_in_another(void)
+{
+    return all_agree() && pair_of(A).epoch > epoch_before;
+}
+
+static void start_all(void)
+{
+    for (int which = 0; which < PRIMARIES; which++)
+        start(which);
+    until(all_agree);
+    epoch_before = pair_of(A).epoch;
+}
+
+static void stop_all(void)
+{
+    for (int which = 0; which < PRIMARIES; which++)
+        stop(which);
+    soon();
+}
+
+/* What a second that is over does, when what BEGUN began is committed, and not answered yet. */
+static void tick(int which, int begun)
+{
+    if (primary[begun] != NULL)
+        outbox_settle(&primary[begun]->outbox);
+    primary_look(primary[which]);
+    partners_tick(primary[which]);
+}
+
+/* As if nobody of ORG had negotiated for a minute. */
+static void minute_later(int org)
+{
+    cr_assert_eq(pg_sql(postgres[org], "UPDATE pdmv2_pairs SET claimed_at = claimed_at - 60"), 0);
+    for (int which = org; which < PRIMARIES; which += ORGS)
+        if (primary[which] != NULL)
+            primary[which]->pair[0]->partner->negotiated_at = 0;
+}
+
+Test(primary_shared, negotiates_once_for_one_wish)
+{
+    static const int by[][2] = {{B, B_TOO}, {B_TOO, B}};
+
+    start_all();
+    for (size_t i = 0; i < 2; i++) {
+        minute_later(B);
+        wants_by_command(by[i][0]);
+        tick(by[i][1], by[i][0]);
+        until(all_in_another);
+        soon();
+        cr_expect_eq(pair_of(A).epoch, epoch_before + 1, "%s", keys_said());
+        cr_expect_eq(primary[by[i][1]]->pair[0]->row.negotiations, epoch_before + 2);
+        epoch_before = pair_of(A).epoch;
+    }
+    stop_all();
+}
+
+Test(primary_shared, asks_once_for_one_wish)
+{
+    start_all();
+    wants_by_command(A);
+    tick(A_TOO, A);
+    until(all_in_another);
+    soon();
+    cr_expect_eq(pair_of(A).epoch, epoch_before + 1, "%s", keys_said());
+    cr_expect_eq(primary[B_TOO]->pair[0]->wanted_from, 0, "it was asked as well");
+    stop_all();
+}
+
+static bool second_in_another(void)
+{
+    return pair_of(B_TOO).connected && pair_of(B_TOO).epoch > epoch_before;
+}
+
+Test(primary_shared, takes_up_what_another_left)
+{
+    start_all();
+    minute_later(B);
+    wants_by_command(B);
+    stop(B);
+    tick(B_TOO, B);
+    soon();
+    cr_expect_eq(pair_of(B_TOO).epoch, epoch_before);
+    minute_later(B);
+    until(second_in_another);
+    stop_all();
 }

@@ -5,7 +5,6 @@
  */
 #include "keyagent/primary/store.h"
 
-#include <criterion/hooks.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -18,99 +17,15 @@
 #include <time.h>
 
 #include "tests/unit/keys_on_disk.h"
+#include "tests/unit/postgres_on_disk.h"
 
 #define NOW 1700000000
 #define RACERS 4
 
 /* --- where it is --- */
 
-#define SERVER "PDM_TEST_POSTGRES" /* the environment: the server's directory */
-#define TREE "PDM_TEST_TREE"       /* and that which this program was started in */
-
-static char where[256];
+static char where[PG_WHERE_MAX];
 static bool shared; /* PostgreSQL */
-
-/* Of a shell that has tests/net/postgres.sh. */
-static int shell(const char *command)
-{
-    char all[1024];
-
-    snprintf(all, sizeof all, "cd '%s' && . tests/net/postgres.sh && %s", getenv(TREE), command);
-    pid_t pid = fork();
-    if (pid == 0) {
-        execl("/bin/bash", "bash", "-c", all, (char *)NULL);
-        _exit(127);
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return status;
-}
-
-/*
- * A server below DIRECTORY, for as long as the descriptor is open that is returned: so it goes when
- * this program does, however that ends. -1 if it cannot be started.
- */
-static int start_server(const char *directory)
-{
-    int input[2] = {-1, -1}, answer[2] = {-1, -1};
-    char command[256], ready;
-
-    snprintf(command, sizeof command,
-             "pg_begin '%s' 9>&- && echo ready >&9; exec 9>&-; cat >/dev/null; pg_end '%s'; "
-             "rmdir '%s'",
-             directory, directory, directory);
-    if (chmod(directory, 0755) != 0 || pipe2(input, O_CLOEXEC) != 0 ||
-        pipe2(answer, O_CLOEXEC) != 0)
-        return -1;
-    if (fork() == 0) {
-        dup2(input[0], STDIN_FILENO);
-        dup2(answer[1], 9);
-        setsid();
-        close(input[1]);
-        _exit(shell(command));
-    }
-    close(answer[1]);
-    close(input[0]);
-    bool started = read(answer[0], &ready, 1) == 1;
-    close(answer[0]);
-    if (started)
-        return input[1];
-    close(input[1]);
-    return -1;
-}
-
-static int server = -1;
-
-ReportHook(PRE_ALL)(struct criterion_test_set *tests)
-{
-    char directory[] = "/tmp/pdmv2-pg.XXXXXX", here[256];
-
-    (void)tests;
-    if (getcwd(here, sizeof here) == NULL || mkdtemp(directory) == NULL)
-        return;
-    setenv(TREE, here, 1);
-    server = start_server(directory);
-    if (server >= 0)
-        setenv(SERVER, directory, 1);
-}
-
-ReportHook(POST_ALL)(struct criterion_global_stats *stats)
-{
-    (void)stats;
-    if (server < 0)
-        return;
-    close(server);
-    wait(NULL);
-}
-
-static int psql(const char *sql)
-{
-    char command[512];
-
-    snprintf(command, sizeof command, "psql -X -q -v ON_ERROR_STOP=1 '%s' -c '%s' 9>&- >/dev/null",
-             where, sql);
-    return shell(command);
-}
 
 static void sqlite_begin(void)
 {
@@ -119,25 +34,12 @@ static void sqlite_begin(void)
     strcpy(where, "store");
 }
 
-static void at_server(const char *directory)
-{
-    char command[64];
-
-    snprintf(where, sizeof where,
-             "postgresql://postgres@:7432/postgres?host=%s/postgres&options=-csearch_path%%3Dt%d",
-             directory, (int)getpid());
-    snprintf(command, sizeof command, "CREATE SCHEMA t%d", (int)getpid());
-    cr_assert_eq(psql(command), 0);
-}
-
-/* Each test in a schema of its own. */
 static void postgresql_begin(void)
 {
     keys_begin();
     keys_make("key", 1, "0\n");
     shared = true;
-    cr_assert_not_null(getenv(SERVER), "PostgreSQL could not be started");
-    at_server(getenv(SERVER));
+    pg_schema(getenv(PG_SERVER), where);
 }
 
 TestSuite(store_sqlite, .init = sqlite_begin, .fini = keys_end, .timeout = 120);
@@ -161,7 +63,7 @@ static void tamper(const char *sql)
     sqlite3 *handle;
 
     if (shared) {
-        cr_assert_eq(psql(sql), 0, "%s", sql);
+        cr_assert_eq(pg_sql(where, sql), 0, "%s", sql);
         return;
     }
     cr_assert_eq(sqlite3_open(where, &handle), SQLITE_OK);
@@ -1276,6 +1178,70 @@ Test(store_postgresql, primaries_that_race_get_nothing_twice)
     cr_expect_eq(winners, 1);
 }
 
+static bool claims(struct store *store, uint32_t pair, int64_t before, int64_t now)
+{
+    bool ours;
+
+    begin(store);
+    GOOD(store_pair_claim(store, pair, before, now, &ours));
+    commit(store);
+    return ours;
+}
+
+Test(store_postgresql, one_of_several_primaries_sets_about_a_negotiation)
+{
+    struct store *a = opened(), *b = opened();
+    uint32_t pair = pair_with_secret(a, 0), other = pair_of(a, "other", PDM_SIDE_CLIENT);
+
+    cr_expect(claims(a, pair, 0, NOW));
+    cr_expect(!claims(b, pair, 0, NOW));
+    cr_expect(!claims(b, pair, NOW - 1, NOW + PRIMARY_CLAIM_S));
+    cr_expect(claims(b, other, 0, NOW), "another pair");
+    cr_expect(claims(a, pair, NOW, NOW + 2), "again, whoever began it");
+    cr_expect(!claims(b, pair, 0, NOW + 2 + PRIMARY_CLAIM_S));
+    cr_expect(claims(b, pair, 0, NOW + 3 + PRIMARY_CLAIM_S), "whoever began it is gone");
+    cr_expect(!claims(a, pair, NOW + 2, NOW + 3 + PRIMARY_CLAIM_S));
+    cr_expect(claims(a, pair, 0, NOW), "by a clock that is wrong");
+    store_close(a);
+    store_close(b);
+}
+
+Test(store_postgresql, primaries_that_race_set_about_one_negotiation)
+{
+    struct store *store = opened();
+    uint32_t pair = pair_with_secret(store, 0);
+    int status, winners = 0;
+
+    store_close(store);
+    for (int racer = 0; racer < RACERS; racer++)
+        if (fork() == 0) {
+            struct store *own = opened();
+            bool ours = claims(own, pair, 0, NOW);
+
+            store_close(own);
+            _exit(ours ? 1 : 0);
+        }
+    for (int racer = 0; racer < RACERS; racer++) {
+        wait(&status);
+        cr_assert(WIFEXITED(status), "%s", keys_said());
+        winners += WEXITSTATUS(status);
+    }
+    cr_expect_eq(winners, 1, "%s", keys_said());
+}
+
+/* Nobody else has the file, so a claim of before is of nobody who lives. */
+Test(store_sqlite, a_primary_alone_always_sets_about_its_negotiations)
+{
+    struct store *store = opened();
+    uint32_t pair = pair_with_secret(store, 0);
+
+    cr_expect(claims(store, pair, 0, NOW));
+    store_close(store);
+    store = opened();
+    cr_expect(claims(store, pair, 0, NOW + 1));
+    store_close(store);
+}
+
 Test(store_postgresql, primaries_that_start_together_make_one_store)
 {
     int status;
@@ -1335,7 +1301,7 @@ static int pg(const char *does, const char *directory)
     char command[256];
 
     snprintf(command, sizeof command, "%s '%s'", does, directory);
-    return shell(command);
+    return pg_shell(command);
 }
 
 /* A signal to the server's ends of what connections primaries have. */
@@ -1347,17 +1313,17 @@ static void stop_connections(const char *directory, const char *signal)
              "pids=$(psql -X -A -t \"$(pg_uri '%s')\" -c \"SELECT pid FROM pg_stat_activity WHERE "
              "application_name = 'pdmprimary'\") && kill -%s $pids",
              directory, signal);
-    cr_assert_eq(shell(command), 0);
+    cr_assert_eq(pg_shell(command), 0);
 }
 
 /* Of its own server, so that the other tests keep theirs. */
 Test(store_postgresql, a_restarted_server_is_found_again)
 {
     char directory[] = "/tmp/pdmv2-pg.XXXXXX";
-    int own = mkdtemp(directory) != NULL ? start_server(directory) : -1;
+    int own = mkdtemp(directory) != NULL ? pg_server(directory) : -1;
 
     cr_assert_geq(own, 0);
-    at_server(directory);
+    pg_schema(directory, where);
     struct store *store = opened();
     uint32_t pair = pair_with_secret(store, 0), first;
     uint64_t number;
