@@ -364,13 +364,12 @@
 #define AGENT_LOG_PERIOD_NS (10 * PDM_NSEC_PER_SEC)
 
 /* A primary. */
-#define PRIMARY_BACKLOG 1024           /* connections not accepted yet */
-#define PRIMARY_ACCEPT_PAUSE_US 100000 /* without descriptors left, before accepting again */
-#define PRIMARY_LISTENERS_MAX 16       /* addresses to listen on */
-#define PRIMARY_STRANGERS_MAX 1024     /* connections whose handshake is not done */
-#define PRIMARY_SECONDARIES_MAX 65536  /* connected */
-#define PRIMARY_PARTNERS_MAX 8         /* connections with primaries of one peer, on one side */
-#define PRIMARY_TARGETS_MAX 16         /* addresses of one peer to connect to */
+#define PRIMARY_BACKLOG 1024          /* connections not accepted yet */
+#define PRIMARY_LISTENERS_MAX 16      /* addresses to listen on */
+#define PRIMARY_STRANGERS_MAX 1024    /* connections whose handshake is not done */
+#define PRIMARY_SECONDARIES_MAX 65536 /* connected */
+#define PRIMARY_PARTNERS_MAX 8        /* connections with primaries of one peer, on one side */
+#define PRIMARY_TARGETS_MAX 16        /* addresses of one peer to connect to */
 #define PRIMARY_TICK_S 1
 #define PRIMARY_WHY_MAX 160 /* octets of why something is refused, with the terminating zero */
 /* Before a peer is connected to again: doubling, and less by chance. */

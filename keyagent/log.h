@@ -26,6 +26,8 @@ struct log_site {
 void log_init(const char *name);
 __attribute__((format(printf, 3, 4))) void log_line(struct log_site *site, enum log_level level,
                                                     const char *format, ...);
+/* An error line, for those who tell theirs by a function; ARG is not used. */
+void log_told(void *arg, const char *line);
 /* Tells what was held back in periods that are over. */
 void log_flush(void);
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,8 @@
 
 #include "core/limits.h"
 #include "keyagent/clock.h"
+#include "keyagent/connections.h"
+#include "keyagent/daemon.h"
 #include "keyagent/enrolment/registry.h"
 #include "keyagent/harden.h"
 #include "keyagent/host.h"
@@ -22,29 +23,7 @@
 #include "keyagent/requests.h"
 #include "keyagent/watch.h"
 
-struct server;
-
-struct connection {
-    struct server *server;
-    int fd; /* -1: unused */
-    struct client_id who;
-    struct event *event;
-    uint64_t turn; /* when it was accepted, in connections */
-};
-
-enum {
-    EVENT_LISTEN,
-    EVENT_LISTEN_AGAIN,
-    EVENT_TICK,
-    EVENT_SEARCH,
-    EVENT_PROBE,
-    EVENT_ECHO,
-    EVENT_HANGUP,
-    EVENT_TERMINATE,
-    EVENT_INTERRUPT,
-    EVENT_UEVENT,
-    EVENTS
-};
+enum { EVENT_TICK, EVENT_SEARCH, EVENT_PROBE, EVENT_ECHO, EVENT_UEVENT, EVENTS };
 
 struct server {
     struct agent *agent;
@@ -52,8 +31,8 @@ struct server {
     const char *config_path;
     struct event_base *base;
     struct event *event[EVENTS];
-    struct connection connection[AGENT_CONNECTIONS_MAX];
-    uint64_t turn;
+    struct daemon_signals signals;
+    struct connections *connections;
     struct reply *reply; /* locked memory */
     struct watch watch;
     struct probe probe;
@@ -62,19 +41,10 @@ struct server {
 };
 
 static const struct timeval tick = {.tv_sec = AGENT_TICK_S};
-static const struct timeval silence = {.tv_sec = AGENT_SILENCE_S};
-static const struct timeval accept_pause = {.tv_usec = AGENT_ACCEPT_PAUSE_US};
 static const struct timeval search_pause = {.tv_usec = AGENT_SEARCH_PAUSE_US};
 static const struct timeval probe_pause = {.tv_usec = AGENT_PROBE_PAUSE_US};
 
-/* Connections. */
-
-static void drop(struct connection *c)
-{
-    event_del(c->event);
-    close(c->fd);
-    c->fd = -1;
-}
+/* Requests. */
 
 static void send_reply(struct agent *agent, int fd, const struct reply *reply)
 {
@@ -123,9 +93,10 @@ static void probe_goes_on(struct server *s)
         evtimer_add(s->event[EVENT_PROBE], &probe_pause);
 }
 
-/* True if a request was there: it has been answered. */
-static bool serve(struct server *s, int fd, const struct client_id *who)
+/* A user's agent answers that user and root; the system's, whoever the socket's mode let in. */
+static bool serve(void *arg, int fd, const struct client_id *who)
 {
+    struct server *s = arg;
     uint8_t
         request[PDM_MESSAGE_SMALL + 1]; /* one more than any request: longer ones are malformed */
     ssize_t got = recv(fd, request, sizeof request, MSG_DONTWAIT);
@@ -141,98 +112,6 @@ static bool serve(struct server *s, int fd, const struct client_id *who)
     search_goes_on(s);
     probe_goes_on(s);
     return true;
-}
-
-static void on_connection(evutil_socket_t fd, short what, void *arg)
-{
-    struct connection *c = arg;
-
-    if ((what & EV_TIMEOUT) != 0 || serve(c->server, (int)fd, &c->who))
-        drop(c);
-}
-
-/* An unused one; if there is none, the one that has been silent for longest makes room. */
-static struct connection *make_room(struct server *s)
-{
-    struct connection *oldest = &s->connection[0];
-
-    for (size_t i = 0; i < AGENT_CONNECTIONS_MAX; i++) {
-        struct connection *c = &s->connection[i];
-
-        if (c->fd < 0)
-            return c;
-        if (c->turn < oldest->turn)
-            oldest = c;
-    }
-    drop(oldest);
-    return oldest;
-}
-
-static void wait_for_request(struct server *s, int fd, const struct client_id *who)
-{
-    struct connection *c = make_room(s);
-
-    c->fd = fd;
-    c->who = *who;
-    c->turn = ++s->turn;
-    if (event_assign(c->event, s->base, fd, EV_READ, on_connection, c) != 0 ||
-        event_add(c->event, &silence) != 0) {
-        close(fd);
-        c->fd = -1;
-    }
-}
-
-/* A user's agent answers that user and root; the system's, whoever the socket's mode let in. */
-static bool may_ask(const struct server *s, int fd, struct client_id *who)
-{
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || len != sizeof peer)
-        return false;
-    *who = (struct client_id){.pid = peer.pid, .uid = peer.uid};
-    if (s->listener->is_system || peer.uid == geteuid() || peer.uid == 0)
-        return true;
-    log_warning("refused process %d of user %u", (int)peer.pid, (unsigned)peer.uid);
-    return false;
-}
-
-static void accept_again(struct server *s)
-{
-    log_error("cannot accept connections: %s", strerror(errno));
-    event_del(s->event[EVENT_LISTEN]);
-    evtimer_add(s->event[EVENT_LISTEN_AGAIN], &accept_pause);
-}
-
-static void on_listen_again(evutil_socket_t fd, short what, void *arg)
-{
-    struct server *s = arg;
-
-    (void)fd;
-    (void)what;
-    event_add(s->event[EVENT_LISTEN], NULL);
-}
-
-/* As many per turn as may wait, so that signals and timers get their turn too. */
-static void on_listen(evutil_socket_t listening, short what, void *arg)
-{
-    struct server *s = arg;
-
-    (void)what;
-    for (int i = 0; i < AGENT_CONNECTIONS_MAX; i++) {
-        struct client_id who;
-        int fd = accept4((int)listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-                accept_again(s);
-            return;
-        }
-        if (!may_ask(s, fd, &who) || serve(s, fd, &who))
-            close(fd);
-        else
-            wait_for_request(s, fd, &who);
-    }
 }
 
 /* Time and signals. */
@@ -315,21 +194,13 @@ static void complain(const struct server *s)
         host_complain();
 }
 
-static void tell(void *arg, const char *line)
-{
-    (void)arg;
-    log_error("%s", line);
-}
-
-static void on_hangup(evutil_socket_t number, short what, void *arg)
+static void reload(void *arg)
 {
     struct server *s = arg;
     struct registry_plan plan = {0};
     struct config config;
 
-    (void)number;
-    (void)what;
-    if (config_load(s->config_path, &config, tell, NULL) && registry_plan(&plan, &config) &&
+    if (config_load(s->config_path, &config, log_told, NULL) && registry_plan(&plan, &config) &&
         agent_reload(s->agent, &config)) {
         registry_set(&s->registry, &s->agent->config, &plan);
         log_info("%s: reloaded, %zu associations", s->config_path, s->agent->config.associations);
@@ -339,15 +210,6 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
     registry_plan_free(&plan);
     config_free(&config);
     log_error("%s: the configuration of before stays in force", s->config_path);
-}
-
-static void on_end(evutil_socket_t number, short what, void *arg)
-{
-    struct server *s = arg;
-
-    (void)number;
-    (void)what;
-    event_base_loopbreak(s->base);
 }
 
 /* Set up and torn down. */
@@ -384,21 +246,12 @@ static bool add_event(struct server *s, int number, int fd, short what,
 
 static bool add_events(struct server *s)
 {
-    return add_event(s, EVENT_LISTEN, s->listener->fd, EV_READ | EV_PERSIST, on_listen, NULL) &&
-           event_add(s->event[EVENT_LISTEN], NULL) == 0 &&
-           add_event(s, EVENT_LISTEN_AGAIN, -1, 0, on_listen_again, NULL) &&
-           add_event(s, EVENT_TICK, -1, EV_PERSIST, on_tick, &tick) &&
+    return add_event(s, EVENT_TICK, -1, EV_PERSIST, on_tick, &tick) &&
            add_event(s, EVENT_SEARCH, -1, 0, on_search, NULL) &&
            add_event(s, EVENT_PROBE, -1, 0, on_probe, NULL) &&
            (s->probe.fd < 0 ||
             (add_event(s, EVENT_ECHO, s->probe.fd, EV_READ | EV_PERSIST, on_echo, NULL) &&
              event_add(s->event[EVENT_ECHO], NULL) == 0)) &&
-           add_event(s, EVENT_HANGUP, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hangup, NULL) &&
-           event_add(s->event[EVENT_HANGUP], NULL) == 0 &&
-           add_event(s, EVENT_TERMINATE, SIGTERM, EV_SIGNAL | EV_PERSIST, on_end, NULL) &&
-           event_add(s->event[EVENT_TERMINATE], NULL) == 0 &&
-           add_event(s, EVENT_INTERRUPT, SIGINT, EV_SIGNAL | EV_PERSIST, on_end, NULL) &&
-           event_add(s->event[EVENT_INTERRUPT], NULL) == 0 &&
            (s->watch.uevents < 0 ||
             (add_event(s, EVENT_UEVENT, s->watch.uevents, EV_READ | EV_PERSIST, on_uevent, NULL) &&
              event_add(s->event[EVENT_UEVENT], NULL) == 0));
@@ -406,10 +259,6 @@ static bool add_events(struct server *s)
 
 static bool set_up(struct server *s, struct registry_plan *plan)
 {
-    bool good = true;
-
-    for (size_t i = 0; i < AGENT_CONNECTIONS_MAX; i++)
-        s->connection[i] = (struct connection){.server = s, .fd = -1};
     s->stamping = open_stamping();
     open_probe(s);
     watch_init(&s->watch);
@@ -417,11 +266,11 @@ static bool set_up(struct server *s, struct registry_plan *plan)
     s->base = event_base_new();
     if (s->stamping < 0 || s->reply == NULL || s->base == NULL)
         return false;
-    for (size_t i = 0; i < AGENT_CONNECTIONS_MAX && good; i++) {
-        s->connection[i].event = event_new(s->base, -1, 0, on_connection, &s->connection[i]);
-        good = s->connection[i].event != NULL;
-    }
-    if (good && add_events(s))
+    s->connections = connections_open(s->base, s->listener, AGENT_CONNECTIONS_MAX,
+                                      s->listener->is_system, serve, s);
+    if (s->connections == NULL)
+        return false;
+    if (add_events(s) && daemon_signals_init(&s->signals, s->base, reload, s))
         return registry_init(&s->registry, s->base, s->agent) &&
                registry_set(&s->registry, &s->agent->config, plan);
     log_error("the event loop cannot be set up");
@@ -430,12 +279,8 @@ static bool set_up(struct server *s, struct registry_plan *plan)
 
 static void tear_down(struct server *s)
 {
-    for (size_t i = 0; i < AGENT_CONNECTIONS_MAX; i++) {
-        if (s->connection[i].fd >= 0)
-            drop(&s->connection[i]);
-        if (s->connection[i].event != NULL)
-            event_free(s->connection[i].event);
-    }
+    connections_close(s->connections);
+    daemon_signals_free(&s->signals);
     for (int i = 0; i < EVENTS; i++)
         if (s->event[i] != NULL)
             event_free(s->event[i]);
@@ -462,8 +307,7 @@ bool server_run(struct agent *agent, struct registry_plan *plan, const struct li
     if (good) {
         log_info("serving %zu associations", agent->config.associations);
         complain(&s);
-        good = event_base_dispatch(s.base) == 0;
-        log_info(good ? "ends" : "the event loop failed");
+        good = daemon_run(s.base);
     }
     tear_down(&s);
     return good;

@@ -7,28 +7,17 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/cursor.h"
 #include "core/limits.h"
+#include "keyagent/connections.h"
 #include "keyagent/log.h"
-
-struct connection {
-    struct admin *admin;
-    int fd; /* -1: unused */
-    struct event *event;
-    uint64_t turn; /* when it was accepted, in connections */
-};
 
 struct admin {
     struct primary *primary;
-    struct event_base *base;
-    struct event *listen;
-    struct event *listen_again;
+    struct connections *connections;
     admin_reload *reload;
     void *arg;
-    uint64_t turn;
-    struct connection connection[ADMIN_CONNECTIONS_MAX];
     union {
         struct pdm_admin_pair pair[ADMIN_PAGE];
         struct pdm_admin_secondary secondary[ADMIN_PAGE];
@@ -36,9 +25,6 @@ struct admin {
     } page;
     uint8_t reply[PDM_MESSAGE_MAX];
 };
-
-static const struct timeval silence = {.tv_sec = AGENT_SILENCE_S};
-static const struct timeval accept_pause = {.tv_usec = PRIMARY_ACCEPT_PAUSE_US};
 
 /* Requests. Each is false if it is malformed. */
 
@@ -193,115 +179,21 @@ size_t admin_answer(struct admin *admin, const uint8_t *request, size_t len, uin
     return pdm_message_end(&m);
 }
 
-/* Connections. */
+/* The socket. */
 
-static void drop(struct connection *c)
-{
-    event_del(c->event);
-    close(c->fd);
-    c->fd = -1;
-}
-
-static void serve(struct admin *a, int fd)
-{
-    uint8_t request[PDM_MESSAGE_SMALL + 1]; /* one more than any request */
-    ssize_t got = recv(fd, request, sizeof request, MSG_DONTWAIT);
-    size_t len = got > 0 ? admin_answer(a, request, (size_t)got, a->reply) : 0;
-
-    if (len > 0 && send(fd, a->reply, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE)
-        log_warning("cannot send a reply to pdmctl: %s", strerror(errno));
-}
-
-static void on_connection(evutil_socket_t fd, short what, void *arg)
-{
-    struct connection *c = arg;
-
-    if ((what & EV_TIMEOUT) == 0)
-        serve(c->admin, (int)fd);
-    drop(c);
-}
-
-/* An unused one; if there is none, the one that has been silent for longest makes room. */
-static struct connection *make_room(struct admin *a)
-{
-    struct connection *oldest = &a->connection[0];
-
-    for (size_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++) {
-        struct connection *c = &a->connection[i];
-
-        if (c->fd < 0)
-            return c;
-        if (c->turn < oldest->turn)
-            oldest = c;
-    }
-    drop(oldest);
-    return oldest;
-}
-
-static void wait_for_request(struct admin *a, int fd)
-{
-    struct connection *c = make_room(a);
-
-    c->fd = fd;
-    c->turn = ++a->turn;
-    if (event_assign(c->event, a->base, fd, EV_READ, on_connection, c) != 0 ||
-        event_add(c->event, &silence) != 0) {
-        close(fd);
-        c->fd = -1;
-    }
-}
-
-static bool may_ask(int fd)
-{
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || len != sizeof peer)
-        return false;
-    if (peer.uid == geteuid() || peer.uid == 0)
-        return true;
-    log_warning("refused process %d of user %u", (int)peer.pid, (unsigned)peer.uid);
-    return false;
-}
-
-static void on_listen(evutil_socket_t listening, short what, void *arg)
+static bool serve(void *arg, int fd, const struct client_id *who)
 {
     struct admin *a = arg;
-    int fd = accept4((int)listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    uint8_t request[PDM_MESSAGE_SMALL + 1]; /* one more than any request */
+    ssize_t got = recv(fd, request, sizeof request, MSG_DONTWAIT);
 
-    (void)what;
-    if (fd >= 0 && may_ask(fd)) {
-        wait_for_request(a, fd);
-    } else if (fd >= 0) {
-        close(fd);
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-        log_error("cannot accept connections of pdmctl: %s", strerror(errno));
-        event_del(a->listen);
-        evtimer_add(a->listen_again, &accept_pause);
-    }
-}
-
-static void on_listen_again(evutil_socket_t fd, short what, void *arg)
-{
-    const struct admin *a = arg;
-
-    (void)fd;
-    (void)what;
-    event_add(a->listen, NULL);
-}
-
-/* Set up and torn down. */
-
-static bool make_events(struct admin *a, const struct listener *listener)
-{
-    a->listen = event_new(a->base, listener->fd, EV_READ | EV_PERSIST, on_listen, a);
-    a->listen_again = evtimer_new(a->base, on_listen_again, a);
-    for (size_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++) {
-        a->connection[i].event = event_new(a->base, -1, 0, on_connection, &a->connection[i]);
-        if (a->connection[i].event == NULL)
-            return false;
-    }
-    return a->listen != NULL && a->listen_again != NULL && event_add(a->listen, NULL) == 0;
+    (void)who;
+    if (got < 0)
+        return errno != EAGAIN && errno != EINTR;
+    size_t len = got > 0 ? admin_answer(a, request, (size_t)got, a->reply) : 0;
+    if (len > 0 && send(fd, a->reply, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EPIPE)
+        log_warning("cannot send a reply to pdmctl: %s", strerror(errno));
+    return true;
 }
 
 struct admin *admin_open(struct primary *primary, const struct listener *listener,
@@ -314,20 +206,16 @@ struct admin *admin_open(struct primary *primary, const struct listener *listene
         return NULL;
     }
     a->primary = primary;
-    a->base = base;
     a->reload = reload_config;
     a->arg = arg;
-    for (size_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++)
-        a->connection[i] = (struct connection){.admin = a, .fd = -1};
     /* A listener of the system's is the group's to ask; whoever may ask this one may change who
      * takes part. */
-    if (listener->path != NULL && chmod(listener->path, S_IRUSR | S_IWUSR) != 0) {
+    if (listener->path != NULL && chmod(listener->path, S_IRUSR | S_IWUSR) != 0)
         log_error("%s: cannot be kept to its owner: %s", listener->path, strerror(errno));
-    } else if (make_events(a, listener)) {
+    else
+        a->connections = connections_open(base, listener, ADMIN_CONNECTIONS_MAX, false, serve, a);
+    if (a->connections != NULL)
         return a;
-    } else {
-        log_error("the event loop cannot be set up");
-    }
     admin_close(a);
     return NULL;
 }
@@ -336,15 +224,6 @@ void admin_close(struct admin *a)
 {
     if (a == NULL)
         return;
-    for (size_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++) {
-        if (a->connection[i].fd >= 0)
-            drop(&a->connection[i]);
-        if (a->connection[i].event != NULL)
-            event_free(a->connection[i].event);
-    }
-    if (a->listen != NULL)
-        event_free(a->listen);
-    if (a->listen_again != NULL)
-        event_free(a->listen_again);
+    connections_close(a->connections);
     free(a);
 }

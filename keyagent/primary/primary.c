@@ -16,9 +16,6 @@
 #include "keyagent/primary/primary_inside.h"
 #include "keyagent/primary/vault.h"
 
-/* As the daemons exit. */
-enum { CODE_RUNTIME = 1, CODE_CONFIG = 2, CODE_PRIVILEGE = 4 };
-
 struct pair *primary_pair(const struct primary *primary, uint32_t number)
 {
     for (size_t i = 0; i < primary->pairs; i++)
@@ -533,19 +530,19 @@ static bool open_parts(struct primary *primary)
     return false;
 }
 
-static bool take_config(struct primary *primary, int *code)
+static bool take_config(struct primary *primary, enum exit_code *code)
 {
     struct members member[PDM_SIDES] = {{.count = 0}};
     struct pair **pair = NULL;
     bool denied, done = false;
 
-    *code = CODE_RUNTIME;
+    *code = EXIT_RUNTIME;
     if (!sync_barred(primary))
         goto out;
-    *code = CODE_CONFIG;
+    *code = EXIT_CONFIG;
     if (!read_members(primary, &primary->config, member))
         goto out;
-    *code = CODE_RUNTIME;
+    *code = EXIT_RUNTIME;
     if (!store_config(primary, &primary->config, member, &pair)) {
         drop_new_pairs(primary, &primary->config, pair);
         goto out;
@@ -556,7 +553,7 @@ static bool take_config(struct primary *primary, int *code)
         goto out;
     done = doors_open(primary, &denied);
     if (!done && denied)
-        *code = CODE_PRIVILEGE;
+        *code = EXIT_PRIVILEGE;
     if (done)
         begin_pairs(primary);
 out:
@@ -565,11 +562,11 @@ out:
 }
 
 struct primary *primary_new(struct primary_config *config, const char *path,
-                            struct event_base *base, int *code)
+                            struct event_base *base, enum exit_code *code)
 {
     struct primary *primary = calloc(1, sizeof *primary);
 
-    *code = CODE_RUNTIME;
+    *code = EXIT_RUNTIME;
     if (primary == NULL) {
         log_error("no memory");
         return NULL;
@@ -582,12 +579,12 @@ struct primary *primary_new(struct primary_config *config, const char *path,
     for (unsigned side = 0; side < PDM_SIDES; side++)
         primary->own[side].side = (uint8_t)side;
     raise_descriptors();
-    *code = CODE_CONFIG;
+    *code = EXIT_CONFIG;
     primary->path = strdup(path);
     primary->credentials = load_credentials(&primary->config);
     if (primary->credentials == NULL || primary->path == NULL)
         goto fail;
-    *code = CODE_RUNTIME;
+    *code = EXIT_RUNTIME;
     primary->store = store_open(primary->config.store, primary->config.store_key);
     if (primary->store != NULL && open_parts(primary) && take_config(primary, code))
         return primary;

@@ -15,6 +15,7 @@
 
 #include "conf/primary_config.h"
 #include "core/admin.h"
+#include "keyagent/daemon.h"
 #include "keyagent/primary/store.h"
 #include "keyagent/tls/link.h"
 
@@ -26,7 +27,7 @@ bool primary_check(const struct primary_config *config);
 
 /* Takes CONFIG over; PATH: for reloading it. NULL after telling why, with *CODE the exit code. */
 struct primary *primary_new(struct primary_config *config, const char *path,
-                            struct event_base *base, int *code);
+                            struct event_base *base, enum exit_code *code);
 void primary_free(struct primary *primary);
 /* SIGHUP: takes CONFIG over if all of it is good, else the old one stays in force. */
 bool primary_reload(struct primary *primary, struct primary_config *config);

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 static struct admin admin = {.reload = fake_reload};
 static uint8_t reply[PDM_MESSAGE_MAX];

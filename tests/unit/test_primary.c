@@ -136,7 +136,7 @@ static void config_of(int which, struct primary_config *config)
 static void start(int org)
 {
     struct primary_config config;
-    int code;
+    enum exit_code code;
 
     config_of(org, &config);
     primary[org] = primary_new(&config, "conf", base, &code);
