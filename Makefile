@@ -91,7 +91,7 @@ $(BUILD)/pdmkeyagent: $(AGENT) $(CONF) $(BUILD)/libpdmcore.a
 	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lgmp -lsodium -o $@
 
 # The agent's objects that it needs.
-PRIMARY_SHARED = $(call objects,$(patsubst %,keyagent/%.c,bucket connections daemon harden keyfile listener log table tls/certificate tls/credentials tls/dialer tls/link))
+PRIMARY_SHARED = $(call objects,$(patsubst %,keyagent/%.c,bucket connections daemon harden keyfile listener log table tls/certificate tls/credentials tls/dialer tls/incoming tls/link tls/link_maker tls/link_peer))
 
 $(BUILD)/pdmprimary: $(PRIMARY) $(PRIMARY_SHARED) $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
