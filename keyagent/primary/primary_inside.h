@@ -62,14 +62,31 @@ bool primary_is_barred(const struct primary *primary, const uint8_t addr[static 
 /* The private keys of mode ibc; NULL if they cannot be had, which was told. */
 struct identities *primary_identities(struct primary *primary);
 
-/* Our own lists and who is revoked, as the store has them; tells whom it concerns. */
-bool primary_take_own(struct primary *primary);
+/* The configuration. */
+
+/* Its certificates, and all whom it believes. NULL after telling why. */
+struct credentials *primary_credentials(const struct primary_config *config);
+/* At the start: that in PRIMARY. False after telling why, with *CODE the exit code. */
+bool primary_take_config(struct primary *primary, enum exit_code *code);
+/* Ends its connections, too. */
+void primary_end_pair(struct primary *primary, struct pair *pair);
 /* Our own lists as the files of the configuration in force have them, into the store: in a
  * transaction. */
 bool primary_store_members(struct primary *primary);
 
+/* What the store has, in memory. False: the store cannot tell. */
+
+bool primary_take_barred(struct primary *primary);
+/* Our own lists and who is revoked, as the store has them; tells whom it concerns. */
+bool primary_take_own(struct primary *primary);
+/* These, and all pairs. */
+bool primary_take_all(struct primary *primary);
 /* Takes into memory what other primaries of ours have changed in the store. */
 void primary_look(struct primary *primary);
+/* Secrets whose time is over. */
+void primary_expire(struct primary *primary);
+/* For the outbox. */
+void primary_settled(void *arg, bool committed);
 /* PAIR's secrets or list were changed in this transaction: takes them into memory and tells whom
  * they concern. False: the transaction is lost. */
 bool primary_pair_changed(struct primary *primary, struct pair *pair);
