@@ -3,7 +3,6 @@
 #include "keyagent/primary/primary.h"
 
 #include <event2/dns.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
