@@ -271,6 +271,23 @@ static struct search_span span_in(uint32_t generation, const uint64_t *highest,
     return span;
 }
 
+/* A peer whose ledger is full goes on in the next generation: this must not wait for a search that
+ * goes on for an option of before, perhaps under a secret that is gone. */
+static bool try_next_generations(const struct search *s, const struct keying_secret *k,
+                                 const struct search_target *target, const struct peer *peer,
+                                 uint64_t *kri)
+{
+    struct search_span span = {.first = peer->highest, .generations = 1, .counters = 2};
+
+    for (uint32_t i = 0; peer->seen_count > 0 && i < PDM_SEARCH_GENERATIONS; i++) {
+        if (span.first++ == UINT32_MAX)
+            return false;
+        if (try_generation(s, k, target, &span, kri))
+            return true;
+    }
+    return false;
+}
+
 static bool try_at_once(const struct search *s, const struct keying_secret *k,
                         const struct search_target *target, const struct peer *peer,
                         const uint64_t *highest, uint64_t *kri)
@@ -292,7 +309,7 @@ static bool try_at_once(const struct search *s, const struct keying_secret *k,
         if (try_generation(s, k, target, &span, kri))
             return true;
     }
-    return false;
+    return try_next_generations(s, k, target, peer, kri);
 }
 
 /* The part that goes on in slices. */

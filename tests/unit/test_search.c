@@ -196,6 +196,22 @@ Test(search, what_the_asking_end_has_seen)
     cr_expect(at_once);
 }
 
+/* Whatever the search for an option of before is at. */
+Test(search, the_next_generation_waits_for_no_search)
+{
+    struct search_kri seen = {KRI(0, 0), associations.item[0].secret}, found;
+    struct search_target stale = sealed(KRI(0, 0));
+
+    stale.option[PDM_OPTION_MAX - 1] ^= 1;
+    cr_assert_eq(search_ask(&search, &stale, NULL, now, &found), PDM_STATUS_LATER);
+    for (uint64_t generation = 1; generation <= PDM_SEARCH_GENERATIONS; generation++) {
+        struct search_target next = sealed(KRI(generation, 0));
+
+        cr_expect_eq(search_ask(&search, &next, &seen, now, &found), PDM_STATUS_OK);
+        cr_expect_eq(found.kri, KRI(generation, 0));
+    }
+}
+
 Test(search, past_generations_are_replay)
 {
     for (uint32_t generation = 96; generation <= 100; generation++)
