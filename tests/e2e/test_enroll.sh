@@ -132,7 +132,7 @@ configuration() {
 # The primary and its tool.
 refusals() {
     local ctl=("$BIN/pdmctl" -s "$WORK/nobody" primary)
-    check "no primary there" ends 3 'no primary at .*/nobody: start pdmprimary' "${ctl[@]}" status
+    check "no primary there" ends 3 'no primary at .*/nobody .*: start pdmprimary' "${ctl[@]}" status
     check "no such command" ends 2 'no such command: primary x' "${ctl[@]}" x
     check "no prefix" ends 2 'did you mean 2001:db8::/64' "${ctl[@]}" add client 2001:db8::1/64
     check "no side" ends 2 'x: must be client or server' "${ctl[@]}" add x ::1
