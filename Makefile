@@ -4,6 +4,7 @@
 # make demo-registration   two organisations of three hosts each, in each mode of operation (as root)
 # make check      all tests (as root); make check-long adds the long ones
 # make lint       style, static analysis, include rule, exported symbols
+# make install    below PREFIX (/usr/local), and DESTDIR before it; make uninstall removes it again
 # make bench      one line a figure, each a ratio to a floor measured in the same run
 
 VERSION = 0.1.0
@@ -11,6 +12,9 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+SONAME  = libpdmv2.so.0
+# Where programs find the library: here as well as when they are installed.
+RPATH  ?= $$ORIGIN:$(LIBDIR)
 ifeq ($(origin CC),default)
 CC = gcc
 endif
@@ -22,7 +26,7 @@ WARN      = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pr
 HARDEN   ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection
 SANITIZE ?=
 DEFS     ?=
-CFLAGS   += -std=c11 -D_GNU_SOURCE -DPDM_RELEASE='"$(VERSION)"' -DPDM_LIBDIR='"$(LIBDIR)"' $(OPT) -g $(WARN) $(HARDEN) $(SANITIZE) $(DEFS) \
+CFLAGS   += -std=c11 -D_GNU_SOURCE -DPDM_RELEASE='"$(VERSION)"' $(OPT) -g $(WARN) $(HARDEN) $(SANITIZE) $(DEFS) \
             -fPIC -fvisibility=hidden -I. -MMD -MP
 LDFLAGS  += -Wl,-z,relro,-z,now,-z,defs $(SANITIZE)
 ifneq ($(SANITIZE),)
@@ -34,6 +38,7 @@ Q = @
 say = @printf '  %-4s %s\n' $(1) $(2)
 endif
 
+comma := ,
 objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 CORE  = $(call objects,core/*.c)
 CONF  = $(call objects,conf/*.c)
@@ -73,15 +78,25 @@ $(BUILD)/libpdmtools.a: $(TOOLS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+# What has a directory in it is made again when that is another.
+DIRECTORIES = $(PREFIX) $(BINDIR) $(SBINDIR) $(LIBDIR) $(INCLUDEDIR) $(RPATH)
+$(BUILD)/directories: FORCE
+	@mkdir -p $(@D)
+	@echo '$(DIRECTORIES)' | cmp -s - $@ || echo '$(DIRECTORIES)' >$@
+.PHONY: FORCE
+$(BUILD)/cli/pdmrun/library.o: CFLAGS += -DPDM_LIBDIR='"$(LIBDIR)"'
+$(BUILD)/cli/pdmrun/library.o $(BUILD)/pdmping: $(BUILD)/directories
+
 # The shim lives inside other people's programs: libc and a hidden, static libsodium, nothing else.
-$(BUILD)/libpdmv2.so: $(SHIM) $(BUILD)/libpdmcore.a shim/libpdmv2.map $(SHIM_EXTRA)
+$(BUILD)/libpdmv2.so: $(SHIM) $(BUILD)/libpdmcore.a shim/libpdmv2.map $(SHIM_EXTRA) Makefile
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,libpdmv2.so -Wl,--exclude-libs,ALL -Wl,--version-script,shim/libpdmv2.map \
+	$(Q)ln -sf libpdmv2.so $(BUILD)/$(SONAME)
+	$(Q)$(CC) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--exclude-libs,ALL -Wl,--version-script,shim/libpdmv2.map \
 	    $(SHIM) $(SHIM_EXTRA) $(BUILD)/libpdmcore.a -l:libsodium.a -o $@
 
 $(BUILD)/libpdmv2.pc: pc_dirs = s,@LIBDIR@,$(LIBDIR),;s,@INCLUDEDIR@,$(INCLUDEDIR),
 $(BUILD)/libpdmv2-uninstalled.pc: pc_dirs = s,@LIBDIR@,$(abspath $(BUILD)),;s,@INCLUDEDIR@,$(abspath shim),
-$(PKGCONFIG): shim/libpdmv2.pc.in Makefile
+$(PKGCONFIG): shim/libpdmv2.pc.in Makefile $(BUILD)/directories
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$(Q)sed 's,@PREFIX@,$(PREFIX),;s,@VERSION@,$(VERSION),;$(pc_dirs)' $< >$@
@@ -99,7 +114,7 @@ $(BUILD)/pdmprimary: $(PRIMARY) $(PRIMARY_SHARED) $(CONF) $(BUILD)/libpdmcore.a
 
 $(BUILD)/pdmping: $(PING) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $(filter-out %.so,$^) -L$(BUILD) -lpdmv2 -Wl,-rpath,'$$ORIGIN' -lsodium -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $(filter %.o %.a,$^) -L$(BUILD) -lpdmv2 $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') -lsodium -lm -o $@
 
 $(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
@@ -161,6 +176,8 @@ $(BUILD)/tests/net/linksim: tests/net/linksim.c
 	$(Q)$(CC) $(CFLAGS) $< -lm -o $@
 
 check check-long lint bench demo demo-registration fuzz: ; $(Q)BUILD=$(BUILD) PYTHON=$(PYTHON) tests/$@.sh
+
+include conf/install.mk
 
 clean:
 	rm -rf $(BUILD)

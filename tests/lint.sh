@@ -21,7 +21,7 @@ product_files() { find "${CODE[@]}" -name '*.c' | sort; }
 # Everything that is ours and text, but for what has no comments.
 text_files() {
     find "${CODE[@]}" tests man .ci Makefile -type f |
-        grep -vE '/__pycache__/|/corpus/|\.(json|md|patch)$' | sort
+        grep -vE '/__pycache__/|/corpus/|\.(json|md|patch)$|/debian/(changelog|copyright|source/format)$' | sort
 }
 scripts() { text_files | xargs grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell='; }
 
@@ -237,7 +237,7 @@ hardening() {
         elf_has "$binary" '^ *GNU_STACK .* RW +0x' "executable stack" || bad=1
         elf_has "$binary" '^ *Type: +DYN ' "not position-independent" || bad=1
         case $binary in
-        *.so) ;;
+        *.so | *.so.*) ;;
         *) elf_has "$binary" '\(FLAGS_1\).*PIE' "not PIE" || bad=1 ;;
         esac
         ! readelf -dW "$binary" | grep -q TEXTREL || complain "$binary: text relocations" || bad=1

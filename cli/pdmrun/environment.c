@@ -76,12 +76,19 @@ bool environment_restore(int argc, char **argv)
     return true;
 }
 
+/* Under either name it is one library to ld.so. */
 static bool is_library(const char *path, size_t len)
 {
+    static const char *const names[] = {RUN_LIBRARY, RUN_SONAME};
     const char *slash = memrchr(path, '/', len);
-    size_t name = slash ? (size_t)(slash - path) + 1 : 0;
+    const char *name = slash ? slash + 1 : path;
+    size_t octets = len - (size_t)(name - path);
 
-    return len - name == strlen(RUN_LIBRARY) && memcmp(path + name, RUN_LIBRARY, len - name) == 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (octets == strlen(names[i]) && memcmp(name, names[i], octets) == 0)
+            return true;
+    }
+    return false;
 }
 
 char *environment_preload(const char *existing, const char *library)

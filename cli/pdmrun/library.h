@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define RUN_LIBRARY "libpdmv2.so"
+#define RUN_SONAME RUN_LIBRARY ".0" /* the Makefile's SONAME */
 
 struct run_library {
     char path[PATH_MAX];

@@ -327,6 +327,7 @@ Test(pdmrun, preload_comes_first_and_once)
         {":/a.so  b.so::", "/l/libpdmv2.so:/a.so:b.so"},
         {"/l/libpdmv2.so", "/l/libpdmv2.so"},
         {"/a.so:/l/libpdmv2.so:/other/libpdmv2.so:libpdmv2.so:b.so", "/l/libpdmv2.so:/a.so:b.so"},
+        {"/usr/lib/libpdmv2.so.0:b.so:libpdmv2.so.0", "/l/libpdmv2.so:b.so"},
         {"/libpdmv2.so.1:/x/mylibpdmv2.so:/libpdmv2.so/", "/l/libpdmv2.so:/libpdmv2.so.1:"
                                                           "/x/mylibpdmv2.so:/libpdmv2.so/"},
     };
