@@ -5,6 +5,7 @@
 # make check      all tests (as root); make check-long adds the long ones
 # make lint       style, static analysis, include rule, exported symbols
 # make install    below PREFIX (/usr/local), and DESTDIR before it; make uninstall removes it again
+# make deb        Debian packages, in build/deb/
 # make bench      one line a figure, each a ratio to a floor measured in the same run
 
 VERSION = 0.1.0
@@ -184,4 +185,4 @@ clean:
 
 .PHONY: all apps bench-programs unit objects check check-long lint bench demo demo-registration fuzz clean
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)

@@ -75,4 +75,13 @@ uninstall:
 	    [ ! -d '$(DESTDIR)'$$directory ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)'$$directory; \
 	done
 
-.PHONY: install uninstall
+.PHONY: install uninstall deb
+
+# Debian's tools want the packaging at the top of a tree: so they are given a copy.
+DEB = $(BUILD)/deb
+deb:
+	$(Q)rm -rf $(DEB) && mkdir -p $(DEB)/pdmv2
+	$(Q)tar -c --exclude=./build --exclude=./.git --exclude=./$(BUILD) . | tar -x -C $(DEB)/pdmv2
+	$(Q)cp -r conf/debian $(DEB)/pdmv2/debian
+	$(Q)cd $(DEB)/pdmv2 && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b
+	$(Q)rm -rf $(DEB)/pdmv2

@@ -205,13 +205,14 @@ exact=(e2e/test_icmp e2e/test_truth e2e/test_tcp e2e/test_stats net/test_linksim
 longest=(transparent nonce faults system path web kept_out registration_witness modes)
 exact=("${exact[@]/#/tests/}")
 longest=("${longest[@]/#/tests/e2e/test_}")
+DEB=tests/e2e/test_deb
 others=()
 for script in tests/e2e/test_*.sh; do
-    [[ " ${exact[*]} ${longest[*]} " == *" ${script%.sh} "* ]] || others+=("$script")
+    [[ " ${exact[*]} ${longest[*]} $DEB " == *" ${script%.sh} "* ]] || others+=("$script")
 done
 suites_beside 2 "${exact[@]/%/.sh}"
 # What computes all the time goes beside those that mostly wait.
-suites_idle lint lint unit-asan unit_asan unit-tsan unit_tsan fuzz tests/fuzz.sh
+suites_idle lint lint unit-asan unit_asan unit-tsan unit_tsan fuzz tests/fuzz.sh e2e/deb "$DEB.sh"
 suites_beside 3 "${longest[@]/%/.sh}" "${others[@]}"
 end_idle
 
