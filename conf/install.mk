@@ -83,5 +83,5 @@ deb:
 	$(Q)rm -rf $(DEB) && mkdir -p $(DEB)/pdmv2
 	$(Q)tar -c --exclude=./build --exclude=./.git --exclude=./$(BUILD) . | tar -x -C $(DEB)/pdmv2
 	$(Q)cp -r conf/debian $(DEB)/pdmv2/debian
-	$(Q)cd $(DEB)/pdmv2 && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b
+	$(Q)cd $(DEB)/pdmv2 && env -u BUILD -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -us -uc -b
 	$(Q)rm -rf $(DEB)/pdmv2

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What README.md and the manual pages tell the reader to do works as written. As root.
 #
-# README: before every block stands <!-- run: HOST[, expect: REGEX] -->; it is run on HOST (client,
-# server or both), a network namespace with an /etc, /run and /var/lib of its own, and REGEX must
-# match what it prints. Or <!-- file: HOST PATH -->, which puts it into a file. scp alone is ours.
+# README: its blocks, see readme.sh, with the binaries from $BUILD, on two network namespaces with an
+# /etc, /run and /var/lib of their own. test_readme.sh is about what it says of installing.
 # Manual pages: options are those of -h, configuration keys those that the agent knows, and examples
 # work.
 # shellcheck disable=SC2317 # all that check() calls
@@ -16,6 +15,8 @@ BIN=$(cd "$BUILD" && pwd) || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/net/pki.sh
 . tests/net/pki.sh
+# shellcheck source=tests/e2e/readme.sh
+. tests/e2e/readme.sh
 
 unset XDG_RUNTIME_DIR XDG_CONFIG_HOME XDG_STATE_HOME PDMV2_AGENT PDMV2_MODE
 FAILED=0
@@ -37,38 +38,11 @@ check() {
 
 # The README.
 
-# One directory in $WORK/blocks per block: kind (run or file), what (the rest of the mark), text.
-extract() {
-    mkdir "$WORK/blocks" &&
-        awk -v dir="$WORK/blocks" '
-            /^<!-- (run|file): .* -->$/ { kind = $2; sub(":", "", kind); what = $0
-                sub(/^<!-- [a-z]+: /, "", what); sub(/ -->$/, "", what); next }
-            /^```[a-z]/ && !inside { inside = 1
-                if (kind == "") { print "README.md:" NR ": a block without a mark"; bad = 1 }
-                block = sprintf("%s/%02d", dir, ++n); system("mkdir " block)
-                print kind > (block "/kind"); print what > (block "/what")
-                printf "" > (block "/text"); next }
-            /^```$/ { inside = 0; kind = ""; next }
-            inside { print > (block "/text") }
-            END { if (n == 0) { print "README.md: no blocks"; bad = 1 }; exit bad }' README.md
-}
-
 # HOST: its own /etc, /run and /var/lib, and the working directory of the README
 make_host() {
     mkdir -p "$WORK/$1/run" "$WORK/$1/lib" "$WORK/$1/home" &&
         cp -a /etc "$WORK/$1/etc" &&
-        rm -rf "$WORK/$1/etc/pdmv2" &&
-        ln -s "$BIN" "$WORK/$1/home/build"
-}
-
-# Copies from the client's files to the server's, as scp -p FILE... [SERVER]:DIRECTORY/ would.
-make_scp() {
-    # shellcheck disable=SC2016 # the script's own
-    mkdir "$WORK/bin" &&
-        printf '%s\n' '#!/bin/bash' '[ "$1" = -p ] && to=${*: -1} || exit 1' \
-            "case \$to in '[$SERVER_ADDR]:/etc/'*/) ;; *) exit 1 ;; esac" \
-            "cp -p \"\${@:2:\$#-2}\" \"$WORK/server/etc/\${to#*:/etc/}\"" >"$WORK/bin/scp" &&
-        chmod 755 "$WORK/bin/scp"
+        rm -rf "$WORK/$1/etc/pdmv2"
 }
 
 # HOST FILE: runs a script there; what it leaves in the background stays until the namespaces go
@@ -76,53 +50,13 @@ run_on() {
     # shellcheck disable=SC2016 # the inner shell's
     in_"$1" unshare -m bash -c 'mount --bind "$1/etc" /etc && mount --bind "$1/run" /run &&
         mount --bind "$1/lib" /var/lib && cd "$1/home" &&
-        PATH=$2:$PATH exec timeout 60 bash -e "$3"' \
-        - "$WORK/$1" "$WORK/bin" "$2" </dev/null
-}
-
-# BLOCK HOST REGEX
-run_block() {
-    run_on "$2" "$WORK/blocks/$1/text" >"$WORK/block.out" 2>&1
-    local code=$?
-    cat "$WORK/block.out"
-    [ "$code" -eq 0 ] || { echo "exit code $code"; return 1; }
-    [ -z "$3" ] || grep -Eq -- "$3" "$WORK/block.out" || { echo "does not print $3"; return 1; }
-}
-
-# BLOCK HOST PATH: on the server with the addresses the other way round, as the README says
-put_file() {
-    cp "$WORK/blocks/$1/text" "$WORK/$2$3" &&
-        sed "s/$SERVER_ADDR/$CLIENT_ADDR/" "$WORK/blocks/$1/text" >"$WORK/server$3"
-}
-
-do_block() {
-    local number=$1 kind what host hosts expect=''
-    kind=$(<"$WORK/blocks/$1/kind")
-    what=$(<"$WORK/blocks/$1/what")
-    if [ "$kind" = file ]; then
-        check "README block $number: file $what" put_file "$number" "${what%% *}" "${what#* }"
-        return
-    fi
-    hosts=${what%%,*}
-    case $what in *', expect: '*) expect=${what#*, expect: } ;; esac
-    [ "$hosts" != both ] || hosts='client server'
-    for host in $hosts; do
-        check "README block $number on the $host: $(head -n 1 "$WORK/blocks/$number/text")" \
-            run_block "$number" "$host" "$expect"
-    done
-    sleep 1 # what a block starts in the background begins to serve
-}
-
-readme() {
-    local block
-    for block in "$WORK"/blocks/*; do
-        do_block "${block##*/}"
-    done
+        PATH=$2:$3:$PATH LD_LIBRARY_PATH=$3 exec timeout 60 bash -e "$4"' \
+        - "$WORK/$1" "$WORK/bin" "$BIN" "$2" </dev/null
 }
 
 no_key_fails() {
     local flows
-    printf 'build/pdmctl --json status; build/pdmctl --json flows\n' >"$WORK/flows.sh"
+    printf 'pdmctl --json status; pdmctl --json flows\n' >"$WORK/flows.sh"
     flows=$(run_on server "$WORK/flows.sh") || return
     grep -q '"protect":"encrypted"' <<<"$flows" || { echo "no encrypted flow: $flows"; return 1; }
     ! grep -E '"auth_failures":[1-9]' <<<"$flows"
@@ -232,11 +166,12 @@ check "conf/pdmv2.conf" sample_configuration
 check "libpdmv2(3): example" c_example
 check "libpdmv2(3): example for a library that may be absent" c_weak_example
 
-check "README: blocks" extract
+check "README: blocks" readme_extract
 check "two hosts" net_up
 if [ "$FAILED" -eq 0 ]; then
-    check "their files" eval 'make_host client && make_host server && make_scp'
-    readme
+    # shellcheck disable=SC2016 # eval's
+    check "their files" eval 'make_host client && make_host server && readme_scp "$WORK/server"'
+    readme run file
     check "the server opened every option" no_key_fails
 fi
 exit "$FAILED"
