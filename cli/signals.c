@@ -41,6 +41,14 @@ const sigset_t *signals_during_wait(void)
     return &waiting;
 }
 
+void signals_let_in(void)
+{
+    sigset_t blocked;
+
+    if (sigprocmask(SIG_SETMASK, &waiting, &blocked) == 0)
+        (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
 bool signals_stop(void)
 {
     return stop != 0;

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cli/pdmping/figures.h"
+#include "cli/figures.h"
 #include "cli/pdmping/options.h"
 #include "cli/pdmping/tally.h"
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "cli/histogram.h"
-#include "cli/pdmping/figures.h"
+#include "cli/figures.h"
 
 struct rtt {
     uint64_t samples;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli/histogram.h"
-#include "cli/pdmping/figures.h"
+#include "cli/figures.h"
 #include "cli/pdmping/options.h"
 #include "cli/pdmping/probe.h"
 #include "cli/pdmping/report.h"

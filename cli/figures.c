@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Network and server delay of one reply. */
-#include "cli/pdmping/figures.h"
+#include "cli/figures.h"
 
 #include <stddef.h>
 
@@ -27,6 +27,7 @@ static const struct missing *obstacle(enum pdmv2_reason reason)
         [PDMV2_PATH_UNKNOWN] = {"path-unknown", "the path is being probed"},
         [PDMV2_PATH_DROPS] = {"path-drops", "the path drops packets with options"},
         [PDMV2_PATH_UNPROBED] = {"path-unprobed", "the path cannot be probed"},
+        [PDMV2_SOCKET] = {"socket", "no room for options on this socket"},
     };
 
     return reason < sizeof(obstacles) / sizeof(obstacles[0]) && obstacles[reason].token
@@ -34,7 +35,7 @@ static const struct missing *obstacle(enum pdmv2_reason reason)
                : NULL;
 }
 
-/* Why this datagram made no sample: the flow's obstacle, or the counter that it moved. */
+/* Why what was received made no sample: the flow's obstacle, or the counter that it moved. */
 static const struct missing *no_sample(const struct pdmv2_stats *before,
                                        const struct pdmv2_stats *after)
 {

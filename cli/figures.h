@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Network and server delay of one reply: what one datagram changed in the library's figures. */
-#ifndef CLI_PDMPING_FIGURES_H
-#define CLI_PDMPING_FIGURES_H
+/*
+ * Network and server delay of one reply: what it changed in the library's figures.
+ */
+#ifndef CLI_FIGURES_H
+#define CLI_FIGURES_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +19,7 @@ struct missing {
 struct figure {
     const struct missing *missing; /* NULL: there is one */
     int64_t ns;
-    bool overlapped; /* a server delay with more than one probe under way: not in the mean */
+    bool overlapped; /* a server delay with more than one request under way: not in the mean */
 };
 
 struct figures {
@@ -25,7 +27,7 @@ struct figures {
     struct figure server;
 };
 
-/* Between BEFORE and AFTER exactly one datagram was received. */
+/* Between BEFORE and AFTER one datagram was received, or the answer to one request. */
 struct figures figures_between(const struct pdmv2_stats *before, const struct pdmv2_stats *after);
 /* Why a run has no figure at all: it got REPLIES, and STATS at its end. */
 const struct missing *figures_missing(const struct pdmv2_stats *stats, uint64_t replies);
