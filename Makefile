@@ -49,12 +49,13 @@ PRIMARY = $(call objects,keyagent/primary/*.c)
 STORE = $(call objects,keyagent/primary/db*.c keyagent/primary/store*.c keyagent/primary/vault.c)
 TOOLS = $(call objects,cli/*.c)
 PING  = $(call objects,cli/pdmping/*.c)
+PERF  = $(call objects,cli/pdmperf/*.c)
 CTL   = $(call objects,cli/pdmctl/*.c)
 RUN   = $(call objects,cli/pdmrun/*.c)
 UNIT  = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 APPS  = $(patsubst tests/apps/%.c,$(BUILD)/tests/apps/%,$(wildcard tests/apps/*.c)) $(BUILD)/tests/net/linksim
 
-BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmprimary $(BUILD)/pdmping $(BUILD)/pdmctl $(BUILD)/pdmrun
+BINARIES = $(BUILD)/libpdmv2.so $(BUILD)/pdmkeyagent $(BUILD)/pdmprimary $(BUILD)/pdmping $(BUILD)/pdmperf $(BUILD)/pdmctl $(BUILD)/pdmrun
 
 # For what is installed, and for what is not: pkg-config prefers the second where it finds both.
 PKGCONFIG = $(BUILD)/libpdmv2.pc $(BUILD)/libpdmv2-uninstalled.pc
@@ -63,7 +64,7 @@ all: $(BINARIES) $(PKGCONFIG)
 apps: $(APPS)
 unit: $(UNIT)
 # Compiled alone, for what another compiler warns of.
-objects: $(BUILD)/libpdmcore.a $(CONF) $(SHIM) $(AGENT) $(PRIMARY) $(TOOLS) $(PING) $(CTL) $(RUN) $(call objects,tests/unit/*.c tests/fuzz/*.c)
+objects: $(BUILD)/libpdmcore.a $(CONF) $(SHIM) $(AGENT) $(PRIMARY) $(TOOLS) $(PING) $(PERF) $(CTL) $(RUN) $(call objects,tests/unit/*.c tests/fuzz/*.c)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -116,6 +117,10 @@ $(BUILD)/pdmprimary: $(PRIMARY) $(PRIMARY_SHARED) $(CONF) $(BUILD)/libpdmcore.a
 $(BUILD)/pdmping: $(PING) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie $(filter %.o %.a,$^) -L$(BUILD) -lpdmv2 $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') -lsodium -lm -o $@
+
+$(BUILD)/pdmperf: $(PERF) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -pie $(filter-out %.so,$^) -L$(BUILD) -lpdmv2 -Wl,-rpath,'$$ORIGIN' -lcurl -lm -o $@
 
 $(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sockets that curl has open. */
+#include "cli/pdmperf/sockets.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shim/pdmv2.h"
+
+enum { ROOM_FIRST = 16 };
+
+static bool make_room(struct sockets *s)
+{
+    if (s->count < s->room)
+        return true;
+    size_t room = s->room == 0 ? ROOM_FIRST : s->room * 2;
+    struct socket_entry *larger = reallocarray(s->at, room, sizeof(*larger));
+
+    if (larger == NULL)
+        return false;
+    s->at = larger;
+    s->room = room;
+    return true;
+}
+
+int sockets_open(struct sockets *s, int family, int type, int protocol)
+{
+    int fd = make_room(s) ? socket(family, type | SOCK_CLOEXEC, protocol) : -1;
+
+    if (fd >= 0)
+        s->at[s->count++] = (struct socket_entry){.fd = fd};
+    return fd;
+}
+
+static void put_remote(struct socket_entry *entry, const struct sockaddr_storage *address)
+{
+    struct sockaddr_in six_or_four;
+    struct sockaddr_in6 six;
+
+    memcpy(&six, address, sizeof(six));
+    memcpy(&six_or_four, address, sizeof(six_or_four));
+    if (address->ss_family == AF_INET6)
+        (void)inet_ntop(AF_INET6, &six.sin6_addr, entry->remote_ip, sizeof(entry->remote_ip));
+    else
+        (void)inet_ntop(AF_INET, &six_or_four.sin_addr, entry->remote_ip, sizeof(entry->remote_ip));
+    entry->remote_port = ntohs(six.sin6_port); /* both families have it at the same place */
+}
+
+/* Asks the kernel for the ends of a connection that stands. */
+static void learn_ends(struct socket_entry *entry)
+{
+    struct sockaddr_storage address = {0};
+    struct sockaddr_in6 local;
+    socklen_t len = sizeof(address);
+
+    if (getsockname(entry->fd, (struct sockaddr *)&address, &len) != 0)
+        return;
+    memcpy(&local, &address, sizeof(local));
+    entry->local_port = ntohs(local.sin6_port);
+    len = sizeof(address);
+    if (getpeername(entry->fd, (struct sockaddr *)&address, &len) == 0)
+        put_remote(entry, &address);
+}
+
+static bool has_ends(const struct socket_entry *entry, const struct socket_ends *ends)
+{
+    return entry->local_port == ends->local_port && entry->remote_port == ends->remote_port &&
+           strcmp(entry->remote_ip, ends->remote_ip) == 0;
+}
+
+static struct pdmv2_stats ask_stats(int fd)
+{
+    struct pdmv2_stats stats = {.size = sizeof(stats)};
+
+    (void)pdmv2_stats(fd, &stats); /* fails for a wrong size alone */
+    return stats;
+}
+
+void sockets_begin(struct sockets *s, const struct socket_ends *ends, struct exchange *e)
+{
+    sockets_end(s, e);
+    for (size_t i = 0; i < s->count; i++) {
+        struct socket_entry *entry = &s->at[i];
+
+        if (entry->remote_ip[0] == '\0')
+            learn_ends(entry);
+        if (!has_ends(entry, ends))
+            continue;
+        entry->exchange = e;
+        struct pdmv2_stats stats = ask_stats(entry->fd);
+
+        exchange_begin(e, &stats);
+        return;
+    }
+}
+
+static void end_on(struct socket_entry *entry)
+{
+    struct pdmv2_stats stats = ask_stats(entry->fd);
+
+    exchange_end(entry->exchange, &stats);
+    entry->exchange = NULL;
+}
+
+void sockets_end(struct sockets *s, struct exchange *e)
+{
+    for (size_t i = 0; i < s->count && e->under_way; i++) {
+        if (s->at[i].exchange == e)
+            end_on(&s->at[i]);
+    }
+}
+
+int sockets_close(struct sockets *s, int fd)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->at[i].fd != fd)
+            continue;
+        if (s->at[i].exchange)
+            end_on(&s->at[i]);
+        s->at[i] = s->at[--s->count];
+        break;
+    }
+    return close(fd);
+}
+
+void sockets_free(struct sockets *s)
+{
+    free(s->at);
+    *s = (struct sockets){0};
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One plain answer: is it the network or the server? */
+#include "cli/pdmperf/verdict.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+enum {
+    PERCENT = 100,
+    FASTEST_PERCENT = 10, /* a delay that grows for half of a run leaves these alone */
+    CLEARLY_SLOWER = 4,   /* the slowest: by a quarter of the fastest tenth's time */
+    COMPARED_FROM = 10,   /* with fewer requests to each, chance cannot be told */
+};
+
+/* Two means this many standard errors apart differ by more than chance, but for once in 370. */
+#define CHANCE_ERRORS 3.0
+
+static const struct missing nothing_answered = {"no-answer", "no request was answered"};
+static const struct missing too_few = {"few-measured", "few of the slowest have both delays"};
+static const struct missing too_few_compared = {"few-requests", "fewer than 10 answers each"};
+static const struct missing no_difference = {"no-difference", "no more than chance"};
+
+const char *party_name(enum party party)
+{
+    static const char *const names[] = {"none", "network", "server", "transfer"};
+
+    return names[party];
+}
+
+uint64_t verdict_slowest_of(uint64_t requests)
+{
+    return (requests + PERCENT - 1) / PERCENT;
+}
+
+static struct verdict unknown(const struct missing *why)
+{
+    return (struct verdict){.party = PARTY_NONE, .missing = why};
+}
+
+/*
+ * Who has the largest share of TIME. Parts below 0 have none: one that got faster did not make it
+ * slower.
+ */
+static struct verdict largest(enum basis basis, int64_t time, int64_t network, int64_t server)
+{
+    const int64_t parts[] = {0, network, server, time - network - server};
+    enum party party = PARTY_NETWORK;
+    int64_t sum = 0;
+
+    for (enum party p = PARTY_NETWORK; p <= PARTY_TRANSFER; p++) {
+        sum += parts[p] > 0 ? parts[p] : 0;
+        if (parts[p] > parts[party])
+            party = p;
+    }
+    if (sum == 0)
+        return unknown(&no_difference);
+    return (struct verdict){
+        .party = party,
+        .basis = basis,
+        .percent = (unsigned)lround((double)parts[party] * PERCENT / (double)sum),
+    };
+}
+
+static struct verdict mean_verdict(const struct tally *t)
+{
+    const int64_t n = (int64_t)t->measured;
+
+    return largest(BASIS_MEAN, t->measured_time / n, t->measured_network / n,
+                   t->measured_server / n);
+}
+
+static int64_t fastest(const struct histogram *h)
+{
+    return histogram_percentile(h, FASTEST_PERCENT);
+}
+
+/* The time of the fastest tenth, from the request to the last octet. */
+static int64_t fastest_time(const struct tally *t)
+{
+    return fastest(&t->phases[PHASE_FIRST_BYTE]) + fastest(&t->phases[PHASE_TRANSFER]);
+}
+
+/* The means of the slowest, and of their delays those that are known. */
+static struct parts slowest_mean(const struct slowest *s, size_t *measured)
+{
+    struct parts sum = {0};
+    int64_t n = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        if (!s->heap[i].measured)
+            continue;
+        sum.time += s->heap[i].time;
+        sum.network += s->heap[i].network;
+        sum.server += s->heap[i].server;
+        n++;
+    }
+    *measured = (size_t)n;
+    if (n > 0)
+        sum = (struct parts){sum.time / n, sum.network / n, sum.server / n, true};
+    return sum;
+}
+
+struct verdict verdict_of(struct tally *t)
+{
+    size_t measured = 0;
+
+    if (t->succeeded == 0)
+        return unknown(&nothing_answered);
+    if (t->measured == 0)
+        return unknown(t->missing ? t->missing : &too_few);
+    slowest_cut(&t->slowest, (size_t)verdict_slowest_of(t->succeeded));
+    int64_t base = fastest_time(t);
+
+    if (t->succeeded < HISTOGRAM_PERCENTILES_FROM ||
+        t->slowest.heap[0].time < base + base / CLEARLY_SLOWER)
+        return mean_verdict(t);
+    struct parts slow = slowest_mean(&t->slowest, &measured);
+
+    if (2 * measured < t->slowest.count)
+        return unknown(&too_few);
+    return largest(BASIS_SLOWEST, slow.time - base,
+                   slow.network - fastest(&t->phases[PHASE_NETWORK]),
+                   slow.server - fastest(&t->phases[PHASE_SERVER]));
+}
+
+static double mean_time(const struct tally *t)
+{
+    return t->time_sum / (double)t->succeeded;
+}
+
+/* The square of the standard error of the mean. */
+static double error_square(const struct tally *t)
+{
+    double n = (double)t->succeeded, mean = mean_time(t);
+    double variance = t->time_square_sum / n - mean * mean;
+
+    return (variance > 0 ? variance : 0) / n;
+}
+
+/* The parts of the difference; of a first that is slower they are below 0, as that is. */
+static void compare_parts(struct comparison *c, const struct tally *first,
+                          const struct tally *second)
+{
+    if (first->measured == 0 || second->measured == 0) {
+        const struct missing *why = first->measured == 0 ? first->missing : second->missing;
+
+        c->verdict = unknown(why ? why : &nothing_answered);
+        return;
+    }
+    int64_t n1 = (int64_t)first->measured, n2 = (int64_t)second->measured;
+    int64_t sign = c->slower == SLOWER_FIRST ? -1 : 1;
+
+    c->network = second->measured_network / n2 - first->measured_network / n1;
+    c->server = second->measured_server / n2 - first->measured_server / n1;
+    c->transfer = second->measured_time / n2 - first->measured_time / n1 - c->network - c->server;
+    c->verdict = largest(BASIS_MEAN, sign * (c->network + c->server + c->transfer),
+                         sign * c->network, sign * c->server);
+}
+
+struct comparison verdict_compare(const struct tally *first, const struct tally *second)
+{
+    struct comparison c = {.verdict = unknown(&nothing_answered)};
+
+    if (first->succeeded == 0 || second->succeeded == 0)
+        return c;
+    double difference = mean_time(second) - mean_time(first);
+
+    c.difference = llround(difference);
+    if (first->succeeded < COMPARED_FROM || second->succeeded < COMPARED_FROM) {
+        c.verdict = unknown(&too_few_compared);
+        return c;
+    }
+    if (fabs(difference) > CHANCE_ERRORS * sqrt(error_square(first) + error_square(second)))
+        c.slower = difference > 0 ? SLOWER_SECOND : SLOWER_FIRST;
+    compare_parts(&c, first, second);
+    if (c.slower == SLOWER_NEITHER && c.verdict.missing == NULL)
+        c.verdict = unknown(&no_difference);
+    return c;
+}

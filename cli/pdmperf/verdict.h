@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One plain answer: is it the network or the server? Times are nanoseconds. */
+#ifndef CLI_PDMPERF_VERDICT_H
+#define CLI_PDMPERF_VERDICT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/pdmperf/tally.h"
+
+enum party {
+    PARTY_NONE, /* not known: see missing */
+    PARTY_NETWORK,
+    PARTY_SERVER,
+    PARTY_TRANSFER, /* the rest: the answer's octets on their way, and this host */
+};
+
+enum basis {
+    BASIS_MEAN,    /* of the time of all requests */
+    BASIS_SLOWEST, /* of what the slowest take longer than the fastest tenth */
+};
+
+struct verdict {
+    enum party party;
+    enum basis basis;
+    unsigned percent; /* the party's share */
+    const struct missing *missing;
+};
+
+enum slower { SLOWER_NEITHER, SLOWER_FIRST, SLOWER_SECOND };
+
+/* Times are those from the request to the last octet of the answer. */
+struct comparison {
+    enum slower slower; /* neither: the difference is within chance, or nothing was answered */
+    int64_t difference; /* of the means, second less first; and of what they are made of */
+    int64_t network, server, transfer; /* only if missing is NULL */
+    struct verdict verdict;
+};
+
+/* How many of REQUESTS are the slowest 1%, at least one. */
+uint64_t verdict_slowest_of(uint64_t requests);
+/*
+ * About a run that has ended: T's slowest are cut to 1%. If these are clearly slower than the rest,
+ * the verdict is about them, else about the mean.
+ */
+struct verdict verdict_of(struct tally *t);
+struct comparison verdict_compare(const struct tally *first, const struct tally *second);
+
+const char *party_name(enum party party); /* "network", "server", "transfer", "none" */
+
+#endif
