@@ -151,6 +151,11 @@ $(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
 
+# What of pdmperf needs neither libcurl nor the library.
+$(BUILD)/tests/unit/test_pdmperf: $(BUILD)/tests/unit/test_pdmperf.o $(call objects,$(patsubst %,cli/pdmperf/%.c,argument exchange format options schedule slowest tally verdict)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
+
 # As any program outside the tree includes it.
 $(BUILD)/tests/apps/ownstats: CFLAGS += -Ishim
 

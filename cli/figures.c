@@ -11,8 +11,8 @@ static const struct missing seen_before = {"duplicate", "the option came before"
 static const struct missing negative = {"negative", "below zero: a clock's fault"};
 static const struct missing imprecise = {"imprecise", "finer than the server's resolution"};
 static const struct missing unstamped = {"unstamped", "no receive time"};
-static const struct missing unnamed = {"unnamed", "names no probe of ours"};
-static const struct missing named_before = {"named-before", "not the first to name its probe"};
+static const struct missing unnamed = {"unnamed", "names no packet of ours"};
+static const struct missing named_before = {"named-before", "not the first to name its packet"};
 
 /* What stands in the way of the whole flow; NULL: nothing. */
 static const struct missing *obstacle(enum pdmv2_reason reason)

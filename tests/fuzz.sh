@@ -14,7 +14,8 @@ objects() { printf "$OUT/%s\n" "$@" | sed 's/\.c$/.o/'; }
 
 # What a parser may need: the core, the configuration, the daemons but their main(), and of the shim
 # and the tools what is bytes in, bytes out.
-PRODUCT=(core/*.c conf/*.c shim/control.c shim/echo.c cli/pdmrun/elf.c cli/pdmrun/script.c)
+PRODUCT=(core/*.c conf/*.c shim/control.c shim/echo.c cli/pdmperf/format.c cli/pdmrun/elf.c
+    cli/pdmrun/script.c)
 for source in keyagent/*.c keyagent/*/*.c; do
     case $source in
     */main.c | */admin.c) ;;

@@ -21,7 +21,7 @@ product_files() { find "${CODE[@]}" -name '*.c' | sort; }
 # Everything that is ours and text, but for what has no comments.
 text_files() {
     find "${CODE[@]}" tests man .ci Makefile -type f |
-        grep -vE '/__pycache__/|/corpus/|\.(json|md|patch)$|/debian/(changelog|copyright|source/format)$' | sort
+        grep -vE '/__pycache__/|/corpus/|/golden/|\.(json|md|patch)$|/debian/(changelog|copyright|source/format)$' | sort
 }
 scripts() { text_files | xargs grep -lE '^#!/bin/(ba)?sh|^# shellcheck shell='; }
 

@@ -152,7 +152,7 @@ static int run_until_over(struct run *run)
     run->report->start(run->options);
     while (!is_over(run)) {
         if (!begin_due(run))
-            return WEB_EXIT_OUTPUT;
+            return WEB_EXIT_USAGE;
         if (!output_flush())
             return WEB_EXIT_OUTPUT;
         loop_turn(&run->loop, next_begin(run));

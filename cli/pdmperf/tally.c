@@ -27,7 +27,6 @@ static void add_connection(struct tally *t, const struct result *r)
 {
     const struct result_times *times = &r->times;
 
-    t->connects += (uint64_t)r->connects;
     if (r->connects != 1 || r->redirects > 0)
         return;
     add(t, PHASE_RESOLVE, times->namelookup);
@@ -78,6 +77,7 @@ static void add_parts(struct tally *t, const struct parts *parts)
 
 void tally_add(struct tally *t, const struct result *r)
 {
+    t->connects += (uint64_t)r->connects;
     if (r->code != 0) {
         t->failed++;
         return;

@@ -10,11 +10,33 @@
 
 enum { REDIRECTS_MAX = 50 }; /* curl's own */
 
+static const char *output_name(const struct transfer *t)
+{
+    const struct web_words *outputs = &t->settings->options->outputs;
+
+    return t->target < outputs->count ? outputs->at[t->target] : "";
+}
+
+/* Each answer takes the place of the one before. False, and a line, if the file cannot be had. */
+static bool open_output(struct transfer *t)
+{
+    const char *name = output_name(t);
+
+    if (name[0] == '\0' || t->output)
+        return true;
+    t->output = strcmp(name, "-") == 0 ? stdout : fopen(name, "wbe");
+    if (t->output == NULL)
+        warn("%s", name);
+    return t->output != NULL;
+}
+
 /* An answer's octets: to the file, or nowhere. */
 static size_t on_data(char *data, size_t size, size_t count, void *context)
 {
-    const struct transfer *t = context;
+    struct transfer *t = context;
 
+    if (!open_output(t))
+        return 0;
     return t->output ? fwrite(data, size, count, t->output) : size * count;
 }
 
@@ -162,31 +184,11 @@ bool transfer_make(struct transfer *t, struct transfer_settings *settings)
     return false;
 }
 
-static const char *output_name(const struct transfer *t)
-{
-    const struct web_words *outputs = &t->settings->options->outputs;
-
-    return t->target < outputs->count ? outputs->at[t->target] : "";
-}
-
-/* Each answer takes the place of the one before. */
-static bool open_output(struct transfer *t)
-{
-    const char *name = output_name(t);
-
-    if (name[0] == '\0')
-        return true;
-    t->output = strcmp(name, "-") == 0 ? stdout : fopen(name, "wbe");
-    if (t->output == NULL)
-        warn("%s", name);
-    return t->output != NULL;
-}
-
-/* What does not reach the file is an error, as it is while it is written. */
+/* An empty answer makes an empty file. What does not reach it is an error. */
 static CURLcode close_output(struct transfer *t, CURLcode code)
 {
+    bool bad = code == CURLE_OK && !open_output(t);
     FILE *output = t->output;
-    bool bad = false;
 
     t->output = NULL;
     if (output == stdout)
@@ -209,8 +211,6 @@ bool transfer_begin(struct transfer *t, CURLM *multi, size_t target, uint64_t se
     t->first_byte = 0;
     t->error[0] = '\0';
     exchange_start(&t->exchange);
-    if (!open_output(t))
-        return false;
     t->seq = seq;
     return curl_multi_add_handle(multi, t->easy) == CURLM_OK;
 }
@@ -336,7 +336,7 @@ void transfer_free(struct transfer *t, CURLM *multi)
         return;
     if (t->seq != 0) {
         (void)curl_multi_remove_handle(multi, t->easy);
-        (void)close_output(t, CURLE_OK);
+        (void)close_output(t, CURLE_ABORTED_BY_CALLBACK);
     }
     curl_easy_cleanup(t->easy);
 }

@@ -4,11 +4,12 @@
 
     slowweb.py ADDRESS PORT [CERTIFICATE KEY]
 
-/think/MS answers after so many milliseconds; /stall/MS/EVERY with the last of so many requests
-delayed; /hops/N/MS is N redirects, the last to /think/MS; /size/N is so many octets; /cut closes
-without an answer; /status/N has that status. A connection is kept; each has a thread. Requests may
-have a body. An answer is sent with one call, as most servers do.
+/think/MS answers after so many milliseconds; /stall/MS/EVERY/NAME delays the last of each so many
+requests of that path; /hops/N/MS is N redirects, the last to /think/MS; /size/N is so many octets;
+/cut closes without an answer; /status/N has that status; all else is a short text. A connection is
+kept; each has a thread. Requests may have a body. An answer is sent with one call, as most servers do.
 """
+import collections
 import itertools
 import socket
 import socketserver
@@ -16,18 +17,18 @@ import ssl
 import sys
 import time
 
-STALLS = itertools.count(1)
+STALLS = collections.defaultdict(lambda: itertools.count(1))  # requests by path
 
 
 def answer(path):
     """(status, headers, body) of a GET or POST of PATH; None: close."""
-    words = path.strip("/").split("/")
-    numbers = [int(word) for word in words[1:]]
+    words = path.split("?")[0].strip("/").split("/")
+    numbers = [int(word) for word in words[1:3] if word.isdigit()]
     status, headers, body = 200, [], b"thought\n"
     if words[0] == "think":
         time.sleep(numbers[0] / 1000)
     elif words[0] == "stall":
-        if next(STALLS) % numbers[1] == 0:
+        if next(STALLS[path]) % numbers[1] == 0:
             time.sleep(numbers[0] / 1000)
     elif words[0] == "hops":
         time.sleep(numbers[1] / 1000)
@@ -37,7 +38,7 @@ def answer(path):
         body = b"x" * numbers[0]
     elif words[0] == "status":
         status = numbers[0]
-    else:
+    elif words[0] == "cut":
         return None
     return status, headers, body
 
