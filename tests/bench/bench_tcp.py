@@ -13,39 +13,19 @@ and FAR is the namespace at the other end of its link.
 import json
 import os
 import re
-import socket
 import statistics
 import subprocess
 import sys
-import time
 
+from far import FAR_ADDR, make_page, start_far, start_nginx, wait_for_far
 from slices import BUILD, WORK, Slices, agent_env, figure, median_ratio
 
-FAR = sys.argv[3]
-FAR_ADDR = "2001:db8:2::2"
 PAIRS = 61
 ROUNDS = 4000
 BULK_MIB = 64
 WRK_RUNS = 9 # of a second each, of every kind
 WRK_CONNECTIONS = 20
 CLOSE = ("-H", "Connection: close") # a connection for each request
-
-
-def start_far(args, env):
-    preload = [f"{name}={env[name]}" for name in ("LD_PRELOAD", "PDMV2_AGENT")] if env else []
-    return subprocess.Popen(["ip", "netns", "exec", FAR, "env", *preload, *args])
-
-
-def wait_for_far(port):
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection((FAR_ADDR, port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"bench: nobody listens on port {port}") from None
-            time.sleep(0.05)
 
 
 def ask_agent(name, what):
@@ -103,31 +83,6 @@ def bulk():
         connection.end()
 
 
-# As Debian ships it, but for the log.
-NGINX = """daemon off;
-user root;
-worker_processes 1;
-pid {0}/nginx.{1}.pid;
-error_log {0}/nginx.{1}.log;
-events {{ worker_connections 768; }}
-http {{
-    access_log off;
-    client_body_temp_path {0}/body;
-    proxy_temp_path {0}/proxy;
-    fastcgi_temp_path {0}/fastcgi;
-    uwsgi_temp_path {0}/uwsgi;
-    scgi_temp_path {0}/scgi;
-    sendfile on;
-    tcp_nopush on;
-    keepalive_requests 1000000;
-    server {{
-        listen [::]:{1};
-        root {0}/site;
-    }}
-}}
-"""
-
-
 def run_time(pids):
     """Nanoseconds of processor time of each of those processes."""
     total = 0
@@ -152,13 +107,9 @@ class Web:
     """nginx at the far end and wrk here, both on one processor that they keep busy."""
 
     def __init__(self, port, agent=None):
-        config = f"{WORK}/nginx.{port}.conf"
-        with open(config, "w", encoding="ascii") as f:
-            f.write(NGINX.format(WORK, port))
         self.url = f"http://[{FAR_ADDR}]:{port}/page"
         self.env = agent_env(agent) if agent else None
-        self.server = start_far(["nginx", "-c", config, "-e", f"{WORK}/nginx.{port}.log"], self.env)
-        wait_for_far(port)
+        self.server = start_nginx(port, self.env)
         with open(f"/proc/{self.server.pid}/task/{self.server.pid}/children", encoding="ascii") as f:
             self.helpers = f.read().split() + ([agent_pid(agent)] if agent else [])
 
@@ -195,9 +146,7 @@ def must_flow_on_all(web):
 
 
 def nginx():
-    os.mkdir(f"{WORK}/site")
-    with open(f"{WORK}/site/page", "w", encoding="ascii") as f:
-        f.write("0123456789abcdef" * 64)
+    make_page()
     plain, ours, idle = Web(9004), Web(9005, "web"), Web(9006, "other")
     must_flow_on_all(ours)
     ratios = {kind: [] for kind in ("wrk", "wrk_idle", "wrk_close", "wrk_close_idle")}
