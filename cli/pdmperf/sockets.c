@@ -37,37 +37,40 @@ int sockets_open(struct sockets *s, int family, int type, int protocol)
 
 static void put_remote(struct socket_entry *entry, const struct sockaddr_storage *address)
 {
-    struct sockaddr_in six_or_four;
+    struct sockaddr_in four;
     struct sockaddr_in6 six;
 
     memcpy(&six, address, sizeof(six));
-    memcpy(&six_or_four, address, sizeof(six_or_four));
-    if (address->ss_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &six.sin6_addr, entry->remote_ip, sizeof(entry->remote_ip));
-    else
-        (void)inet_ntop(AF_INET, &six_or_four.sin_addr, entry->remote_ip, sizeof(entry->remote_ip));
+    memcpy(&four, address, sizeof(four));
+    const void *ip =
+        address->ss_family == AF_INET6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr;
+
+    (void)inet_ntop(address->ss_family, ip, entry->remote_ip, sizeof(entry->remote_ip));
     entry->remote_port = ntohs(six.sin6_port); /* both families have it at the same place */
 }
 
-/* Asks the kernel for the ends of a connection that stands. */
-static void learn_ends(struct socket_entry *entry)
+/* The port that connect() has chosen; asked for until there is one. */
+static int local_port_of(struct socket_entry *entry)
 {
-    struct sockaddr_storage address = {0};
-    struct sockaddr_in6 local;
+    struct sockaddr_in6 address = {0}; /* IPv4's is shorter and has the port at the same place */
     socklen_t len = sizeof(address);
 
-    if (getsockname(entry->fd, (struct sockaddr *)&address, &len) != 0)
-        return;
-    memcpy(&local, &address, sizeof(local));
-    entry->local_port = ntohs(local.sin6_port);
-    len = sizeof(address);
-    if (getpeername(entry->fd, (struct sockaddr *)&address, &len) == 0)
-        put_remote(entry, &address);
+    if (entry->local_port == 0 && getsockname(entry->fd, (struct sockaddr *)&address, &len) == 0)
+        entry->local_port = ntohs(address.sin6_port);
+    return entry->local_port;
 }
 
-static bool has_ends(const struct socket_entry *entry, const struct socket_ends *ends)
+static bool has_ends(struct socket_entry *entry, const struct socket_ends *ends)
 {
-    return entry->local_port == ends->local_port && entry->remote_port == ends->remote_port &&
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+
+    if (local_port_of(entry) != ends->local_port)
+        return false;
+    if (entry->remote_ip[0] == '\0' &&
+        getpeername(entry->fd, (struct sockaddr *)&address, &len) == 0)
+        put_remote(entry, &address);
+    return entry->remote_port == ends->remote_port &&
            strcmp(entry->remote_ip, ends->remote_ip) == 0;
 }
 
@@ -85,8 +88,6 @@ void sockets_begin(struct sockets *s, const struct socket_ends *ends, struct exc
     for (size_t i = 0; i < s->count; i++) {
         struct socket_entry *entry = &s->at[i];
 
-        if (entry->remote_ip[0] == '\0')
-            learn_ends(entry);
         if (!has_ends(entry, ends))
             continue;
         entry->exchange = e;

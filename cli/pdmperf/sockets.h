@@ -23,9 +23,9 @@ struct socket_ends {
 
 struct socket_entry {
     int fd;
-    char remote_ip[INET6_ADDRSTRLEN]; /* "" while it is not known to be connected */
+    int local_port;                   /* 0 until it is known */
+    char remote_ip[INET6_ADDRSTRLEN]; /* "" until it is known, with the port */
     int remote_port;
-    int local_port;
     struct exchange *exchange; /* under way on it; NULL: none */
 };
 

@@ -162,7 +162,9 @@ static unsigned set_connection(CURL *easy, const struct transfer_settings *setti
         family = CURL_IPRESOLVE_V6;
     if (o->ca_file)
         failed |= (unsigned)curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file);
+    /* Quick: a run that is ended does not wait for a name server that does not answer. */
     return failed | (unsigned)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) |
+           (unsigned)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) |
            (unsigned)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, versions[o->http]) |
            (unsigned)curl_easy_setopt(easy, CURLOPT_IPRESOLVE, family) |
            (unsigned)curl_easy_setopt(easy, CURLOPT_RESOLVE, settings->resolve) |
@@ -180,7 +182,7 @@ bool transfer_make(struct transfer *t, struct transfer_settings *settings)
     if (t->easy && (set_callbacks(t) | set_request(t->easy, settings) |
                     set_connection(t->easy, settings)) == 0)
         return true;
-    warnx("libcurl cannot do this: is it older than 7.85?");
+    warnx("libcurl cannot do this: is it older than 7.87?");
     return false;
 }
 

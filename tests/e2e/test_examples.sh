@@ -144,9 +144,39 @@ c_weak_example() {
         -Ishim && ! "$WORK/example" && LD_PRELOAD=$BIN/libpdmv2.so "$WORK/example" </dev/null
 }
 
+# NAME REGEX: what the page tells to type, with a server of ours and without an agent. The first
+# request of a connection may have no figures.
+perf_example() {
+    local tries
+    example man/pdmperf.1 "$1" |
+        sed 's/^\$ //; s,http://server.example/[a-z]*,http://[::1]:7600/think/15,g' >"$WORK/perf.sh"
+    [ -s "$WORK/perf.sh" ] || return
+    for ((tries = 0; tries < 5; tries++)); do
+        in_client env PATH="$BIN:$PATH" PDMV2_MODE=plain timeout 60 bash -e -o pipefail "$WORK/perf.sh" \
+            >"$WORK/perf.out" 2>&1 || break
+        ! grep -Eqx -- "$2" "$WORK/perf.out" || return 0
+    done
+    cat "$WORK/perf.out"
+    return 1
+}
+
+perf_examples() {
+    start_in_client env LD_PRELOAD="$BIN/libpdmv2.so" PDMV2_MODE=plain \
+        "${PYTHON:-/usr/bin/python3}" -B tests/apps/slowweb.py ::1 7600
+    local server=$STARTED
+    check "pdmperf(1): its server" wait_for "in_client ss -Hlnt | grep -q ':7600 '" 10
+    check "pdmperf(1): requests" perf_example requests 'verdict: SERVER causes [0-9]+% .*'
+    check "pdmperf(1): a comparison" perf_example compare 'verdict: .* is slower .*'
+    check "pdmperf(1): a rate" perf_example rate 'verdict: SERVER causes [0-9]+% .*'
+    check "pdmperf(1): a format" perf_example format '200 0\.0[0-9]{5} 0\.0[0-9]{5} 0\.0[0-9]{5}'
+    check "pdmperf(1): JSON" perf_example json '(1[5-9]|[2-9][0-9])\.[0-9]+'
+    end_service "$server"
+}
+
 [ "$(id -u)" -eq 0 ] || { echo "test_examples: must be run as root"; exit 1; }
 chmod 755 "$WORK"
 check "pdmping(1): options" options_agree pdmping man/pdmping.1
+check "pdmperf(1): options" options_agree pdmperf man/pdmperf.1
 check "pdmctl(1): options" options_agree pdmctl man/pdmctl.1
 check "pdmrun(1): options" options_agree pdmrun man/pdmrun.1
 check "pdmkeyagent(8): options" options_agree pdmkeyagent man/pdmkeyagent.8
@@ -168,6 +198,7 @@ check "libpdmv2(3): example for a library that may be absent" c_weak_example
 
 check "README: blocks" readme_extract
 check "two hosts" net_up
+perf_examples
 if [ "$FAILED" -eq 0 ]; then
     # shellcheck disable=SC2016 # eval's
     check "their files" eval 'make_host client && make_host server && readme_scp "$WORK/server"'
