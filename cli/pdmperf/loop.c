@@ -5,7 +5,7 @@
  */
 #include "cli/pdmperf/loop.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,8 +57,13 @@ bool loop_open(struct loop *loop, CURLM *multi)
            curl_multi_setopt(multi, CURLMOPT_TIMERDATA, loop) == CURLM_OK;
 }
 
+/*
+ * The sockets that are ready. ppoll() waits for them all at once, to the nanosecond, and lets
+ * signals in; epoll_pwait2(), which would do so too, is not everywhere.
+ */
 static int wait_until(const struct loop *loop, int64_t until, struct epoll_event *events)
 {
+    struct pollfd any = {.fd = loop->epoll, .events = POLLIN};
     int64_t left = until - clock_monotonic();
 
     if (left < 0)
@@ -66,8 +71,9 @@ static int wait_until(const struct loop *loop, int64_t until, struct epoll_event
     const struct timespec timeout = {.tv_sec = left / PDM_NSEC_PER_SEC,
                                      .tv_nsec = left % PDM_NSEC_PER_SEC};
 
-    return epoll_pwait2(loop->epoll, events, EVENTS_AT_ONCE, until == INT64_MAX ? NULL : &timeout,
-                        signals_during_wait());
+    if (ppoll(&any, 1, until == INT64_MAX ? NULL : &timeout, signals_during_wait()) <= 0)
+        return 0;
+    return epoll_wait(loop->epoll, events, EVENTS_AT_ONCE, 0);
 }
 
 /* Of an error alone none: curl looks for itself. */
