@@ -6,8 +6,9 @@
 
 /think/MS answers after so many milliseconds; /stall/MS/EVERY/NAME delays the last of each so many
 requests of that path; /hops/N/MS is N redirects, the last to /think/MS; /size/N is so many octets;
-/cut closes without an answer; /status/N has that status; all else is a short text. A connection is
-kept; each has a thread. Requests may have a body. An answer is sent with one call, as most servers do.
+/cut closes without an answer; /status/N has that status; /header/NAME tells a header of the request;
+all else is a short text. A connection is kept; each has a thread. Requests may have a body. An answer
+is sent with one call, as most servers do.
 """
 import collections
 import itertools
@@ -20,8 +21,8 @@ import time
 STALLS = collections.defaultdict(lambda: itertools.count(1))  # requests by path
 
 
-def answer(path):
-    """(status, headers, body) of a GET or POST of PATH; None: close."""
+def answer(path, asked):
+    """(status, headers, body) of a request of PATH that has the headers ASKED; None: close."""
     words = path.split("?")[0].strip("/").split("/")
     numbers = [int(word) for word in words[1:3] if word.isdigit()]
     status, headers, body = 200, [], b"thought\n"
@@ -36,6 +37,8 @@ def answer(path):
         status, headers = 302, [f"Location: /hops/{left}/{numbers[1]}" if left else f"Location: /think/{numbers[1]}"]
     elif words[0] == "size":
         body = b"x" * numbers[0]
+    elif words[0] == "header":
+        body = (asked.get(words[1], "") + "\n").encode()
     elif words[0] == "status":
         status = numbers[0]
     elif words[0] == "cut":
@@ -57,7 +60,7 @@ class Handler(socketserver.BaseRequestHandler):
             if headers.get("expect", "").lower() == "100-continue":
                 self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             lines.read(int(headers.get("content-length", 0)))
-            answered = answer(request[1])
+            answered = answer(request[1], headers)
             if answered is None:
                 return
             status, more, body = answered

@@ -147,7 +147,7 @@ beside_curl() {
     shift
     : >"$WORK/ours"
     : >"$WORK/curls"
-    for ((i = 0; i < 5; i++)); do
+    for ((i = 0; i < 6; i++)); do
         perf -w "$EXACT $SECONDS_TOLD\n" -o "$WORK/our_body" "$@" >>"$WORK/ours" 2>/dev/null
         in_client curl -sg --cacert "$NET_DIR/tls.cert" -w "$EXACT $SECONDS_TOLD\n" -o "$WORK/curls_body" "$@" \
             >>"$WORK/curls"
@@ -250,6 +250,10 @@ part_output() {
     check "... is empty" cmp "$WORK/body" /dev/null
     check "-o -" text -w "" -o - "$SLOW/"
     check "... is the answer alone" diff "$WORK/text" <(echo thought)
+    check "-H" text -w '' -o - -H 'X-Ours: yes' "$SLOW/header/x-ours"
+    check "... was sent" grep -qx yes "$WORK/text"
+    check "two URLs, two files" perf -w '' -o "$WORK/one" -o "$WORK/two" "$SLOW/size/1" "$SLOW/size/2"
+    check "... have an answer each" diff <(cat "$WORK/one" "$WORK/two") <(printf xxx)
     check "JSON of failures" fails json -f -n 2 "$SLOW/status/500"
     check "... schema" told schema "$WORK/json"
     check "... has the code" grep -q '"type":"error".*"exitcode":22' "$WORK/json"
@@ -315,7 +319,7 @@ interrupt() {
 
 part_interrupts() {
     local i files=()
-    for ((i = 0; i < 16; i++)); do
+    for ((i = 0; i < 12; i++)); do
         files+=("$WORK/cut$i")
         case $((i % 4)) in
         0) interrupt "$WORK/cut$i" --json -n 100000 "$SLOW/think/1" ;;
