@@ -27,10 +27,10 @@ void exchange_begin(struct exchange *e, const struct pdmv2_stats *before);
 /* The step under way, if any, has ended, with AFTER. */
 void exchange_end(struct exchange *e, const struct pdmv2_stats *after);
 /*
- * The request, the only one on its connection, waited FIRST_BYTE nanoseconds for its answer. The
- * library marks a server's delay as overlapped where what else the connection carried may have been
- * a request, as HTTP/2's settings. But if the exchange that it timed is as long as that wait, it
- * began with the request and ended with its answer: then the delay is the request's.
+ * The request, the only one on its connection and without a body, waited FIRST_BYTE nanoseconds.
+ * The library marks a server's delay as overlapped where what else the connection carried may have
+ * been a request, as HTTP/2's settings. But if the exchange that it timed is as long as that wait,
+ * it began with the request and ended with its answer: then the delay is the request's.
  */
 void exchange_settle(struct exchange *e, int64_t first_byte);
 /* The figures of a request without any, and why. */

@@ -305,7 +305,10 @@ void transfer_end(struct transfer *t, CURLM *multi, CURLcode code, struct result
 
     sockets_end(&t->settings->sockets, e);
     (void)curl_multi_remove_handle(multi, t->easy);
-    exchange_settle(e, t->first_byte);
+    /* A body goes in sends of its own, whose time is the network's and would count as the server's.
+     */
+    if (t->settings->options->data == NULL)
+        exchange_settle(e, t->first_byte);
     code = close_output(t, code);
     *result = (struct result){
         .target = (int64_t)t->target,

@@ -126,6 +126,9 @@ part_reasons() {
     check "not named" json 'http://[::1]:7509/'
     check "not named: why" told reason "$WORK/json" not-taking-part
     end_service "$local_server"
+    head -c 300000 /dev/zero | tr '\0' x >"$WORK/body"
+    check "a body of many sends" json -n 10 -d "@$WORK/body" "$SLOW/think/$THINK_MS"
+    check "... is not the server's time" grep -q '"measured":0,' "$WORK/json"
     without_agent --json "$SLOW/" >"$WORK/json"
     check "no agent: why" told reason "$WORK/json" no-agent
     without_agent -w '%{pdm_network_delay}|%{pdm_server_delay}\n' "$SLOW/" >"$WORK/text"
