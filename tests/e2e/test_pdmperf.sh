@@ -116,15 +116,23 @@ part_truth() {
 
 without_agent() { in_client env PDMV2_AGENT=/nonexistent "$PERF" "$@"; }
 
+# TOKEN ARGUMENT...: a busy machine's agent may answer late, which is another reason
+has_reason() {
+    local tries
+    for ((tries = 0; tries < 5; tries++)); do
+        json "${@:2}" || return
+        ! told reason "$WORK/json" "$1" || return 0
+    done
+    return 1
+}
+
 # Why there are none.
 part_reasons() {
     start_in_client "$PYTHON" -B tests/apps/slowweb.py :: 7509
     local local_server=$STARTED
     wait_for "in_client ss -Hlnt | grep -q ':7509 '" 10
-    check "IPv4" json http://127.0.0.1:7509/
-    check "IPv4: why" told reason "$WORK/json" ipv4
-    check "not named" json 'http://[::1]:7509/'
-    check "not named: why" told reason "$WORK/json" not-taking-part
+    check "IPv4: why" has_reason ipv4 http://127.0.0.1:7509/
+    check "not named: why" has_reason not-taking-part 'http://[::1]:7509/'
     end_service "$local_server"
     head -c 300000 /dev/zero | tr '\0' x >"$WORK/body"
     check "a body of many sends" json -n 10 -d "@$WORK/body" "$SLOW/think/$THINK_MS"
@@ -173,11 +181,14 @@ part_curl() {
 
 # --- verdicts ---
 
+# A difference that a busy machine's own hardly hides.
 link_doubles() {
-    perf --json -n 120 "$SLOW/think/5" >"$WORK/json" &
+    link_set both delay=$((2 * LINK_MS))ms
+    : >"$WORK/json" # of the run before
+    perf --json -n 100 "$SLOW/think/5" >"$WORK/json" &
     local pid=$! status
-    wait_for "[ \"\$(grep -c response '$WORK/json')\" -ge 60 ]" 20 &&
-        link_set both delay=$((2 * LINK_MS))ms
+    wait_for "[ \"\$(grep -c response '$WORK/json')\" -ge 50 ]" 20 &&
+        link_set both delay=$((4 * LINK_MS))ms
     status=$?
     wait $pid
     link_set both delay=${LINK_MS}ms
@@ -191,7 +202,7 @@ part_verdicts() {
     check "... in plain words" grep -Exq \
         'verdict: SERVER causes (9[5-9]|100)% of the delay of the slowest 1%' "$WORK/text"
     check "a link that doubles half-way" link_doubles
-    check "... is named" told verdict "$WORK/json" network slowest 60
+    check "... is named" told verdict "$WORK/json" network slowest 40
     check "a quick server" json -n 20 "$WEB/short"
     check "... is not to blame" told verdict "$WORK/json" network mean 80
     check "a slow server" json -n 10 "$SLOW/think/100"
