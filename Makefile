@@ -87,7 +87,7 @@ $(BUILD)/directories: FORCE
 	@echo '$(DIRECTORIES)' | cmp -s - $@ || echo '$(DIRECTORIES)' >$@
 .PHONY: FORCE
 $(BUILD)/cli/pdmrun/library.o: CFLAGS += -DPDM_LIBDIR='"$(LIBDIR)"'
-$(BUILD)/cli/pdmrun/library.o $(BUILD)/pdmping: $(BUILD)/directories
+$(BUILD)/cli/pdmrun/library.o $(BUILD)/pdmping $(BUILD)/pdmperf: $(BUILD)/directories
 
 # The shim lives inside other people's programs: libc and a hidden, static libsodium, nothing else.
 $(BUILD)/libpdmv2.so: $(SHIM) $(BUILD)/libpdmcore.a shim/libpdmv2.map $(SHIM_EXTRA) Makefile
@@ -120,7 +120,7 @@ $(BUILD)/pdmping: $(PING) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/
 
 $(BUILD)/pdmperf: $(PERF) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $(filter-out %.so,$^) -L$(BUILD) -lpdmv2 -Wl,-rpath,'$$ORIGIN' -lcurl -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $(filter %.o %.a,$^) -L$(BUILD) -lpdmv2 $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') -lcurl -lm -o $@
 
 $(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)

@@ -16,7 +16,7 @@ USERUNITDIR  ?= $(PREFIX)/lib/systemd/user
 SYSUSERSDIR  ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR  ?= $(PREFIX)/lib/tmpfiles.d
 
-USER_PROGRAMS = pdmping pdmctl pdmrun pdmkeyagent
+USER_PROGRAMS = pdmping pdmperf pdmctl pdmrun pdmkeyagent
 UNITS = $(patsubst conf/%,$(BUILD)/%,$(wildcard conf/systemd/*/*.service conf/systemd/*/*.socket))
 COMPLETED = $(basename $(notdir $(wildcard conf/completions/*.table)))
 SHELLS = bash zsh fish

@@ -51,9 +51,22 @@ static void print_usage(FILE *out)
           "  -h, --help     this text\n"
           "  -V, --version  the version\n"
           "as curl has them:\n"
-          "  -4, -6, -d DATA, -f, -H HEADER, -k, -L, -m SECONDS, -o FILE, -w FORMAT,\n"
-          "  -X METHOD, --cacert FILE, --connect-timeout SECONDS, --http1.1, --http2,\n"
-          "  --resolve HOST:PORT:ADDRESS\n",
+          "  -4             IPv4 alone\n"
+          "  -6             IPv6 alone\n"
+          "  -d DATA        POST this, or a file with @ before its name\n"
+          "  -f             a status of 400 or above is a failure\n"
+          "  -H HEADER      send this header line\n"
+          "  -k             do not verify the certificate\n"
+          "  -L             follow redirects\n"
+          "  -m SECONDS     give a request up after so long\n"
+          "  -o FILE        write the answer there\n"
+          "  -w FORMAT      print this after each request\n"
+          "  -X METHOD      use this method\n"
+          "  --cacert FILE  verify with the authorities in this file\n"
+          "  --connect-timeout SECONDS\n                 give a connection up after so long\n"
+          "  --http1.1      HTTP/1.1 alone\n"
+          "  --http2        HTTP/2\n"
+          "  --resolve HOST:PORT:ADDRESS\n                 use this address\n",
           out);
 }
 

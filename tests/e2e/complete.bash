@@ -18,5 +18,5 @@ while IFS= read -r COMP_LINE; do
     COMPREPLY=()
     [[ $(complete -p "${COMP_WORDS[0]}") =~ -F\ ([^ ]+) ]] &&
         "${BASH_REMATCH[1]}" "${COMP_WORDS[0]}" "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]:-}"
-    echo "${COMPREPLY[@]}"
+    printf "%s\n" "${COMPREPLY[*]}"
 done
