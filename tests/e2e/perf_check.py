@@ -27,7 +27,9 @@ NETWORK_OFF = 2 * MS  # at most, of medians, on a busy machine
 SERVER_OFF = 5 * MS
 # What the socket's stamps do not see of the wait for an answer: this host's work.
 HOST_MIN, HOST_MAX = -MS // 2, 8 * MS
-TIMES_OFF = 0.006  # seconds between the least of ours and of curl's
+# Seconds between the least of ours and of curl's: on each new connection ours asks the agent for keys,
+# for which the tests give it more time than it has otherwise.
+TIMES_OFF = 0.015
 
 
 class Failed(Exception):
