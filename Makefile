@@ -50,7 +50,7 @@ STORE = $(call objects,keyagent/primary/db*.c keyagent/primary/store*.c keyagent
 TOOLS = $(call objects,cli/*.c)
 PING  = $(call objects,cli/pdmping/*.c)
 PERF  = $(call objects,cli/pdmperf/*.c)
-CTL   = $(call objects,cli/pdmctl/*.c)
+CTL   = $(call objects,cli/pdmctl/*.c cli/pdmctl/decode/*.c)
 RUN   = $(call objects,cli/pdmrun/*.c)
 UNIT  = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 APPS  = $(patsubst tests/apps/%.c,$(BUILD)/tests/apps/%,$(wildcard tests/apps/*.c)) $(BUILD)/tests/net/linksim
@@ -124,7 +124,7 @@ $(BUILD)/pdmperf: $(PERF) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/
 
 $(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -lncursesw -ltinfo -lcrypto -lsodium -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $^ -liniparser -lpcap -lncursesw -ltinfo -lcrypto -lsodium -o $@
 
 $(BUILD)/pdmrun: $(RUN) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
@@ -155,6 +155,11 @@ $(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/
 $(BUILD)/tests/unit/test_pdmperf: $(BUILD)/tests/unit/test_pdmperf.o $(call objects,$(patsubst %,cli/pdmperf/%.c,argument exchange format options schedule slowest tally verdict)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
+
+# Likewise pdmctl's decoder.
+$(BUILD)/tests/unit/test_decode: $(BUILD)/tests/unit/test_decode.o $(call objects,cli/pdmctl/decode/*.c cli/pdmctl/format.c) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -lpcap -lsodium -o $@
 
 # As any program outside the tree includes it.
 $(BUILD)/tests/apps/ownstats: CFLAGS += -Ishim

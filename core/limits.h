@@ -205,6 +205,15 @@
 #define PDM_SCRIPT_LINE 256
 #define PDM_REASON_MAX 512 /* octets of why a library cannot be loaded */
 
+/* pdmctl decode. */
+#define DECODE_CONVERSATIONS_MAX 4096 /* kept at a time: about 9 KB each */
+#define DECODE_SENT_RING 256          /* options of one side that the other may still name */
+#define DECODE_KEYS_MAX 32            /* files with keys */
+#define DECODE_SECRETS_MAX 256        /* that may be tried for one pair of addresses */
+#define DECODE_PEERS 4096             /* (secret, source) whose generations are remembered */
+#define DECODE_SEARCHES_PEER 2        /* through all generations in vain, for one of those, */
+#define DECODE_SEARCHES_MAX 64        /* and in all: about half a second each */
+
 /* The agent: clients. */
 #define AGENT_CONNECTIONS_MAX 64 /* accepted and not yet answered */
 #define AGENT_BACKLOG 128

@@ -98,7 +98,7 @@ include_rule() {
     conf) echo '"core/ "conf/ <iniparser/ <sodium.h>' ;;
     shim) echo '"core/ "shim/ <sodium.h>' ;;
     keyagent) echo '"core/ "conf/ "keyagent/ <event2/ <openssl/ <sodium.h> <sqlite3.h> <libpq-fe.h>' ;;
-    cli) echo '"core/ "conf/ "cli/ "shim/pdmv2.h" <curl/ <openssl/ <sodium.h> <sys/capability.h> <curses.h> <term.h>' ;;
+    cli) echo '"core/ "conf/ "cli/ "shim/pdmv2.h" <curl/ <openssl/ <pcap/ <sodium.h> <sys/capability.h> <curses.h> <term.h>' ;;
     esac
 }
 # The core has no sockets, files, clocks, allocation, errno or logging: so neither their headers.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pdmctl: makes keys, enrols hosts, and shows what the key agent and the primary know. */
+/* pdmctl: makes keys, enrols hosts, shows what the key agent and the primary know, decodes
+ * captures. */
 #include "cli/pdmctl/pdmctl.h"
 
 #include <err.h>
@@ -33,6 +34,8 @@ static const struct subcommand subcommands[] = {
      pdmctl_doctor},
     {"enroll", NULL, 0, 0, "spandcw", "make this host a secondary of a primary, step by step",
      pdmctl_enroll},
+    {"decode", "FILE", 1, 1, "jvkcx", "show what the options in a capture say and measured",
+     pdmctl_decode},
     {"primary", "WHAT", 1, 4, "jsP", "show or change what the primary here knows:", pdmctl_primary},
 };
 
@@ -62,6 +65,13 @@ static void print_usage(FILE *out)
           "                 those of that association\n"
           "  -h, --help     this text\n"
           "  -V, --version  the version\n"
+          "decode:\n"
+          "  -v, --verbose  a line for each option, too\n"
+          "  -k, --key FILE a pre-shared key to read encrypted options with; may be repeated\n"
+          "  -c, --config FILE\n"
+          "                 the keys of that agent's configuration\n"
+          "  -x, --export FILE\n"
+          "                 write what was decrypted to FILE, for the Wireshark dissector\n"
           "enroll:\n"
           "  -p, --primary HOST[:PORT]\n"
           "                 the primary\n"
@@ -187,6 +197,19 @@ static bool take_option(struct pdmctl_context *context, int letter, const char *
     case 'w':
         context->write = true;
         return true;
+    case 'v':
+        context->verbose = true;
+        return true;
+    case 'k':
+        if (context->keys == DECODE_KEYS_MAX) {
+            warnx("more than %d keys", DECODE_KEYS_MAX);
+            return false;
+        }
+        context->key[context->keys++] = value;
+        return true;
+    case 'x':
+        context->disclose = value;
+        return true;
     default:
         print_usage(stderr);
         return false;
@@ -209,6 +232,9 @@ int main(int argc, char **argv)
         {"directory", required_argument, NULL, 'd'},
         {"config", required_argument, NULL, 'c'},
         {"write", no_argument, NULL, 'w'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"key", required_argument, NULL, 'k'},
+        {"export", required_argument, NULL, 'x'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {0},
@@ -219,7 +245,8 @@ int main(int argc, char **argv)
 
     if (!output_prepare())
         return PDMCTL_FAILED;
-    while ((option = getopt_long(argc, argv, "js:P:A:o:Wi:p:a:n:d:c:whV", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "js:P:A:o:Wi:p:a:n:d:c:wvk:x:hV", longs, NULL)) !=
+           -1) {
         if (option == 'h') {
             print_usage(stdout);
             return output_flush() ? PDMCTL_OK : PDMCTL_FAILED;

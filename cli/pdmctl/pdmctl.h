@@ -17,8 +17,10 @@ enum pdmctl_exit {
     PDMCTL_OK,
     PDMCTL_FAILED,
     PDMCTL_USAGE,
-    PDMCTL_NO_AGENT,  /* or primary */
-    PDMCTL_UNFINISHED /* enroll: something is to be done elsewhere first */
+    PDMCTL_NO_AGENT,   /* or primary */
+    PDMCTL_UNFINISHED, /* enroll: something is to be done elsewhere first */
+    PDMCTL_NO_OPTION,  /* decode: there is none in the capture */
+    PDMCTL_CUT_SHORT   /* decode: the capture ends within a packet */
 };
 
 struct pdmctl_context {
@@ -41,6 +43,11 @@ struct pdmctl_context {
     const char *directory;
     const char *config;
     bool write;
+    /* decode: */
+    bool verbose;
+    const char *key[DECODE_KEYS_MAX];
+    size_t keys;
+    const char *disclose;
 };
 
 /* What was printed and the agent's answer, as an exit code. */
@@ -58,5 +65,7 @@ enum pdmctl_exit pdmctl_doctor(const struct pdmctl_context *context);
 enum pdmctl_exit pdmctl_primary(const struct pdmctl_context *context);
 /* This host becomes a secondary of a primary, step by step. */
 enum pdmctl_exit pdmctl_enroll(const struct pdmctl_context *context);
+/* What the options in a capture say and measured. */
+enum pdmctl_exit pdmctl_decode(const struct pdmctl_context *context);
 
 #endif
