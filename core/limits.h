@@ -211,8 +211,12 @@
 #define DECODE_KEYS_MAX 32            /* files with keys */
 #define DECODE_SECRETS_MAX 256        /* that may be tried for one pair of addresses */
 #define DECODE_PEERS 4096             /* (secret, source) whose generations are remembered */
-#define DECODE_SEARCHES_PEER 2        /* through all generations in vain, for one of those, */
-#define DECODE_SEARCHES_MAX 64        /* and in all: about half a second each */
+/* Searches for a Kri that may be in vain, and options that passed for one more of each: near those
+ * that are known, some 5 ms; through all generations, some 500 ms. */
+#define DECODE_SEARCHES_NEAR 512
+#define DECODE_OPTIONS_NEAR 512
+#define DECODE_SEARCHES_ALL 32
+#define DECODE_OPTIONS_ALL 65536
 
 /* The agent: clients. */
 #define AGENT_CONNECTIONS_MAX 64 /* accepted and not yet answered */

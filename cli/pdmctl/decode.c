@@ -58,7 +58,7 @@ static enum pdmctl_exit decode(struct decoder *decoder)
     decoder_end(decoder);
     if (!output_flush())
         return PDMCTL_FAILED;
-    if (opener_gave_up(&decoder->opener))
+    if (decoder->opener.gave_up)
         warnx("too many options that no key opens: not all were searched for");
     if (!decoder->totals.complete)
         return PDMCTL_CUT_SHORT;

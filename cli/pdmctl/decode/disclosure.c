@@ -31,7 +31,7 @@ void disclosure_add(FILE *file, const struct pdm_tuple *tuple, const struct pdm_
     pdm_tuple_bytes(tuple, flow);
     pdm_plaintext_write(&found->fields, plaintext);
     (void)fprintf(
-        file, "%s %s %" PRIu64 " %s\n",
+        file, "%s %s %016" PRIx64 " %s\n",
         sodium_bin2hex(flow_hex, sizeof(flow_hex), flow, sizeof(flow)),
         sodium_bin2hex(option_hex, sizeof(option_hex), found->option, PDM_OPTION_MAX), kri,
         sodium_bin2hex(plaintext_hex, sizeof(plaintext_hex), plaintext, sizeof(plaintext)));

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The plaintexts of decrypted options, in a file for conf/wireshark/pdmv2.lua: so that no key has
- * to be given to Wireshark, or to whoever looks at the capture. One line an option, all but the Kri
- * in hexadecimal:
+ * to be given to Wireshark, or to whoever looks at the capture. One line an option, in hexadecimal:
  *
- *   5-tuple (37 octets) SP option (36) SP Kri, decimal SP plaintext (14)
+ *   5-tuple (37 octets) SP option (36) SP Kri (8) SP plaintext (14)
  */
 #ifndef CLI_PDMCTL_DECODE_DISCLOSURE_H
 #define CLI_PDMCTL_DECODE_DISCLOSURE_H

@@ -10,15 +10,19 @@
 #include "core/keys.h"
 #include "core/seal.h"
 
-enum { GENERATION_SHIFT = 32, FULL = AGENT_SEARCH_FIRST_FULL };
+enum {
+    GENERATION_SHIFT = 32,
+    LIKELY_COUNTERS = 8,
+    LIKELY_GENERATIONS = 4,
+};
 
 /* What was found out of those who send from one address under one secret. */
 struct opener_peer {
     const struct secret *secret;
     uint8_t addr[PDM_ADDR_LEN];
-    bool known; /* and then, the latest generation seen: */
-    uint32_t generation;
-    uint8_t searches; /* through all generations, in vain */
+    bool known;          /* a generation was seen, */
+    uint32_t generation; /* the latest of them */
+    uint64_t failures;   /* until then: searches near the first ones, in vain */
 };
 
 /* Generations and, of each, counters that are tried. The ends are not part of them. */
@@ -26,6 +30,9 @@ struct span {
     uint64_t generation, generation_end;
     uint64_t counter, counter_end;
 };
+
+/* How far a search goes: what costs more comes after what is likelier, under whatever secret. */
+enum reach { LIKELY, NEAR, ALL, REACHES };
 
 struct search {
     const struct pdm_suite *suite;
@@ -47,11 +54,6 @@ void opener_free(struct opener *o)
 {
     free(o->peers);
     o->peers = NULL;
-}
-
-bool opener_gave_up(const struct opener *o)
-{
-    return o->searches >= DECODE_SEARCHES_MAX;
 }
 
 /* Its place, in which another one may stand: that is then forgotten. */
@@ -96,37 +98,17 @@ static bool try_span(const struct search *s, const struct span *span, uint64_t *
     return false;
 }
 
-/* Where others of the same sender's flows were, and later generations. */
-static bool search_near(const struct search *s, const struct opener_peer *peer, uint64_t *kri)
+static bool try_generations(const struct search *s, uint64_t from, uint64_t end, uint64_t counters,
+                            uint64_t *kri)
 {
-    uint64_t g = peer->generation;
-    uint64_t past = g < PDM_SEARCH_GENERATIONS ? g : PDM_SEARCH_GENERATIONS - 1;
-    const struct span span = {g - past, g + 1 + PDM_SEARCH_AHEAD, 0, PDM_SEARCH_COUNTERS};
+    const struct span span = {from, end, 0, counters};
 
     return try_span(s, &span, kri);
 }
 
-static bool search_all(struct opener *o, const struct search *s, struct opener_peer *peer,
-                       uint64_t *kri)
-{
-    static const struct span all[] = {
-        {0, FULL, 0, PDM_SEARCH_COUNTERS},
-        {FULL, PDM_SEARCH_FIRST, 0, 2},
-    };
-
-    if (opener_gave_up(o) || peer->searches >= DECODE_SEARCHES_PEER)
-        return false;
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (try_span(s, &all[i], kri))
-            return true;
-    }
-    peer->searches++;
-    o->searches++;
-    return false;
-}
-
 /* Of a flow in progress, the counters behind the highest that was seen. */
-static bool search_ahead(const struct search *s, const struct opening *opening, uint64_t *kri)
+static bool try_ahead(const struct search *s, const struct opening *opening, uint64_t counters,
+                      uint64_t *kri)
 {
     uint32_t serial;
     uint64_t highest;
@@ -134,18 +116,83 @@ static bool search_ahead(const struct search *s, const struct opening *opening, 
     if (!pdm_receiver_highest(&opening->receiver, &serial, &highest))
         return false;
     uint64_t g = highest >> GENERATION_SHIFT;
-    uint64_t c = highest & UINT32_MAX;
-    const struct span span = {g, g + 1, c + 1, c + 1 + PDM_SEARCH_COUNTERS};
+    uint64_t c = (highest & UINT32_MAX) + 1;
+    const struct span span = {g, g + 1, c, c + counters};
 
     return try_span(s, &span, kri);
 }
 
-static bool search(struct opener *o, const struct search *s, const struct opening *opening,
-                   const struct secret *secret, struct opener_peer *peer, uint64_t *kri)
+/* A flow begins with the first counters of the generation that others of its sender have. */
+static bool search_likely(const struct search *s, const struct opening *opening,
+                          const struct opener_peer *peer, uint64_t *kri)
 {
-    if (opening->secret == secret && search_ahead(s, opening, kri))
+    return (opening != NULL && try_ahead(s, opening, LIKELY_COUNTERS, kri)) ||
+           try_generations(s, peer->generation, peer->generation + 1, LIKELY_COUNTERS, kri) ||
+           try_generations(s, peer->generation + 1, peer->generation + 1 + LIKELY_GENERATIONS, 2,
+                           kri);
+}
+
+/*
+ * Who sends what no key opens, on flow after flow, shall not make decode take for ever: so many
+ * searches may be in vain, and one more for each so many options that passed.
+ */
+static bool may_search(struct opener *o, unsigned in_vain, unsigned most, uint64_t options)
+{
+    bool may = in_vain < most + o->options / options;
+
+    o->gave_up = o->gave_up || !may;
+    return may;
+}
+
+/* Where the same flow, or others of the same sender, were, and later generations. */
+static bool search_near(struct opener *o, const struct search *s, const struct opening *opening,
+                        const struct opener_peer *peer, uint64_t *kri)
+{
+    uint64_t g = peer->generation;
+    uint64_t past = g < PDM_SEARCH_GENERATIONS ? g : PDM_SEARCH_GENERATIONS - 1;
+
+    if (!may_search(o, o->near_in_vain, DECODE_SEARCHES_NEAR, DECODE_OPTIONS_NEAR))
+        return false;
+    if ((opening != NULL && try_ahead(s, opening, PDM_SEARCH_COUNTERS, kri)) ||
+        try_generations(s, g - past, g + 1 + PDM_SEARCH_AHEAD, PDM_SEARCH_COUNTERS, kri))
         return true;
-    return peer->known ? search_near(s, peer, kri) : search_all(o, s, peer, kri);
+    o->near_in_vain++;
+    return false;
+}
+
+/* The more options in a row did not open, the fewer are searched for far and wide. */
+static bool is_worth_a_search(uint64_t failures)
+{
+    return (failures & (failures - 1)) == 0;
+}
+
+static bool search_all(struct opener *o, const struct search *s, struct opener_peer *peer,
+                       uint64_t *kri)
+{
+    if (!is_worth_a_search(++peer->failures) ||
+        !may_search(o, o->all_in_vain, DECODE_SEARCHES_ALL, DECODE_OPTIONS_ALL))
+        return false;
+    if (try_generations(s, 0, AGENT_SEARCH_FIRST_FULL, PDM_SEARCH_COUNTERS, kri) ||
+        try_generations(s, AGENT_SEARCH_FIRST_FULL, PDM_SEARCH_FIRST, 2, kri))
+        return true;
+    o->all_in_vain++;
+    return false;
+}
+
+static bool search(struct opener *o, const struct search *s, const struct opening *opening,
+                   struct opener_peer *peer, enum reach reach, uint64_t *kri)
+{
+    switch (reach) {
+    case LIKELY:
+        return search_likely(s, opening, peer, kri);
+    case NEAR:
+        return search_near(o, s, opening, peer, kri);
+    case ALL:
+        return !peer->known && search_all(o, s, peer, kri);
+    case REACHES:
+        break;
+    }
+    return false;
 }
 
 /* From now on the sender is believed to use KRI of SECRET. */
@@ -160,7 +207,8 @@ static bool expect(struct opening *opening, const struct secret *secret, const u
 }
 
 static bool search_secret(struct opener *o, struct opening *opening, const struct secret *secret,
-                          const struct pdm_tuple *tuple, const struct pdm_found *found)
+                          enum reach reach, const struct pdm_tuple *tuple,
+                          const struct pdm_found *found)
 {
     uint8_t flow[PDM_NH_MAX] = {0};
     struct opener_peer *peer = peer_of(o, secret, tuple->saddr);
@@ -168,7 +216,8 @@ static bool search_secret(struct opener *o, struct opening *opening, const struc
         .suite = &secret->suite, .flow = flow, .option = found->option, .f = found->fields.f};
     uint64_t kri = 0;
     bool done = pdm_flow_secret(&secret->suite, secret->shared, tuple, flow) &&
-                search(o, &s, opening, secret, peer, &kri) && expect(opening, secret, flow, kri);
+                search(o, &s, opening->secret == secret ? opening : NULL, peer, reach, &kri) &&
+                expect(opening, secret, flow, kri);
 
     if (done) {
         peer->known = true;
@@ -178,27 +227,31 @@ static bool search_secret(struct opener *o, struct opening *opening, const struc
     return done;
 }
 
-/* The more options in a row did not open, the fewer are searched for. */
-static bool is_worth_a_search(uint64_t failures)
+static bool search_secrets(struct opener *o, struct opening *opening, enum reach reach,
+                           const struct pdm_tuple *tuple, const struct pdm_found *found)
 {
-    return (failures & (failures - 1)) == 0;
+    const struct secret *secret;
+    size_t at = 0;
+
+    while ((secret = secrets_next(o->secrets, &at, tuple->saddr, tuple->daddr)) != NULL) {
+        if (search_secret(o, opening, secret, reach, tuple, found))
+            return true;
+    }
+    return false;
 }
 
 struct pdm_live *opener_open(struct opener *o, struct opening *opening,
                              const struct pdm_tuple *tuple, struct pdm_found *found)
 {
     struct pdm_live *live = NULL;
-    const struct secret *secret;
-    size_t at = 0;
+    enum reach end = is_worth_a_search(opening->failures + 1) ? REACHES : NEAR;
 
+    o->options++;
     if (opening->secret != NULL)
         live = pdm_receiver_open(&opening->receiver, found->option, &found->fields);
-    if (live == NULL && is_worth_a_search(opening->failures + 1)) {
-        while (live == NULL &&
-               (secret = secrets_next(o->secrets, &at, tuple->saddr, tuple->daddr)) != NULL) {
-            if (search_secret(o, opening, secret, tuple, found))
-                live = pdm_receiver_open(&opening->receiver, found->option, &found->fields);
-        }
+    for (enum reach reach = LIKELY; live == NULL && reach < end; reach++) {
+        if (search_secrets(o, opening, reach, tuple, found))
+            live = pdm_receiver_open(&opening->receiver, found->option, &found->fields);
     }
     opening->failures = live != NULL ? 0 : opening->failures + 1;
     return live;

@@ -26,8 +26,10 @@ struct opener_peer;
 
 struct opener {
     const struct secrets *secrets;
-    struct opener_peer *peers; /* DECODE_PEERS */
-    unsigned searches;         /* through all generations, in vain */
+    struct opener_peer *peers;          /* DECODE_PEERS */
+    uint64_t options;                   /* that passed */
+    unsigned near_in_vain, all_in_vain; /* searches */
+    bool gave_up; /* some options were not searched for as far as they could have been */
 };
 
 /* False after a line, for want of memory. */
@@ -37,7 +39,5 @@ void opener_free(struct opener *o);
  * fields. The live Kri that fitted, or NULL and only OPENING's failures changed. */
 struct pdm_live *opener_open(struct opener *o, struct opening *opening,
                              const struct pdm_tuple *tuple, struct pdm_found *found);
-/* Some options were not searched for as far as they could have been. */
-bool opener_gave_up(const struct opener *o);
 
 #endif

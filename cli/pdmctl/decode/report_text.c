@@ -11,7 +11,7 @@
  * Rows are printed as conversations end, before all are known: so the columns are as wide as what
  * they usually hold, and a longer text moves the rest of its line.
  */
-#define HEAD_FORMAT "%-27s %-27s %-6s %-9s %7s %9s %6s %9s %6s %9s %6s %5s %5s %5s %5s %5s\n"
+#define HEAD_FORMAT "%-27s %-27s %-6s %-9s %7s %9s %6s %9s %6s %9s %6s %5s %5s %5s %5s %5s  %s\n"
 
 static void print_fields(const struct seen_option *seen)
 {
@@ -55,7 +55,7 @@ static void print_head(void)
         return;
     printed = true;
     printf(HEAD_FORMAT, "FROM", "TO", "PROTO", "PROTECT", "OPTIONS", "NET/ms", "NET#", "SRV/ms",
-           "SRV#", "BEYOND/ms", "BEY#", "LOST", "REORD", "DUP", "NOKEY", "BAD");
+           "SRV#", "BEYOND/ms", "BEY#", "LOST", "REORD", "DUP", "NOKEY", "BAD", "NOTES");
 }
 
 static void print_delay(const struct delay *d)
@@ -63,6 +63,27 @@ static void print_delay(const struct delay *d)
     char text[FORMAT_MAX];
 
     printf(" %9s %6" PRIu64, d->samples > 0 ? format_ms(text, delay_mean(d)) : "n/a", d->samples);
+}
+
+/* What was left out of the delays, and why. */
+static void print_notes(const uint64_t *counter)
+{
+    static const struct {
+        enum side_counter counter;
+        const char *name;
+    } notes[] = {{SIDE_overlapped, "overlapped"},
+                 {SIDE_imprecise, "imprecise"},
+                 {SIDE_negative, "NEGATIVE"},
+                 {SIDE_outside_window, "outside window"}};
+    const char *before = "  ";
+
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+        if (counter[notes[i].counter] > 0) {
+            printf("%s%" PRIu64 " %s", before, counter[notes[i].counter], notes[i].name);
+            before = ", ";
+        }
+    }
+    putchar('\n');
 }
 
 static void side(const struct conversation *c, unsigned from)
@@ -81,11 +102,11 @@ static void side(const struct conversation *c, unsigned from)
     print_delay(&s->network);
     print_delay(&s->server);
     print_delay(&s->beyond);
-    printf(" %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " %5" PRIu64 "\n",
-           counter[SIDE_lost], counter[SIDE_reordered], counter[SIDE_duplicates],
-           counter[SIDE_not_decrypted],
+    printf(" %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " %5" PRIu64 " %5" PRIu64, counter[SIDE_lost],
+           counter[SIDE_reordered], counter[SIDE_duplicates], counter[SIDE_not_decrypted],
            counter[SIDE_malformed] + counter[SIDE_bad_version] + counter[SIDE_repeated] +
                counter[SIDE_wrong_format]);
+    print_notes(counter);
 }
 
 static void print_if_any(uint64_t count, const char *what)
