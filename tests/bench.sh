@@ -79,6 +79,7 @@ run() { taskset -c 0 ip netns exec "$ns" "$@"; }
 run "$PYTHON" -B tests/bench/bench.py "$BUILD" "$work"
 run "$PYTHON" -B tests/bench/bench_tcp.py "$BUILD" "$work" "$far"
 run "$PYTHON" -B tests/bench/bench_perf.py "$BUILD" "$work" "$far"
+run "$PYTHON" -B tests/bench/decode.py "$BUILD" "$work"
 run "$BUILD/tests/bench/crypto"
 run "$BUILD/tests/bench/open" "$work/loopback/sock"
 run "$BUILD/tests/bench/policy"

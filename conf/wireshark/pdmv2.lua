@@ -3,7 +3,7 @@
 -- themselves and call PDMv2 a PDM of invalid length.
 --
 -- Encrypted options are shown decrypted if the preference pdmv2.decrypted names a file that
--- `pdmctl decode -W` made of the capture: no key is given to a program that reads whatever the
+-- `pdmctl decode -x` made of the capture: no key is given to a program that reads whatever the
 -- network brings, and Wireshark's Lua has no cipher to use one with.
 --
 -- Install: copy it to ~/.local/lib/wireshark/plugins/, or give it to tshark with -X lua_script:.
@@ -18,7 +18,7 @@ local HAS_PORTS = { [6] = true, [17] = true, [33] = true, [132] = true, [136] = 
 local pdmv2 = Proto("pdmv2", "Performance and Diagnostic Metrics, version 2")
 pdmv2.prefs.option_type = Pref.uint("Option type", 0x0f, "The option's type; 15 is PDM's")
 pdmv2.prefs.decrypted = Pref.string("File of decrypted options", "",
-    "What `pdmctl decode -W FILE` wrote for this capture")
+    "What `pdmctl decode -x FILE` wrote for this capture")
 
 local field = {
     length = ProtoField.uint8("pdmv2.length", "Length"),

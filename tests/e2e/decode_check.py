@@ -5,7 +5,7 @@
     decode_check.py witness DECODED CAPTURE [SECRET]   every option, as the witness reads it
     decode_check.py tshark DECODED CAPTURE             every RFC 8250 option, as tshark reads it
     decode_check.py wireshark CAPTURE DISCLOSED [SECRET]   every PDMv2 option, as the dissector
-                    shows it with what `pdmctl decode -W` wrote, or without: -
+                    shows it with what `pdmctl decode -x` wrote, or without: -
     decode_check.py schema DECODED                     every line, by the schema
     decode_check.py sum DECODED OPTIONS     so many options are in all flows together
     decode_check.py delays DECODED DIRECTORY --network MS --beyond-client MS --beyond-server MS

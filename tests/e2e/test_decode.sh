@@ -120,7 +120,7 @@ exchanges_once() {
 
 # DIRECTORY PLACE ARG...: all that decode says of that capture
 decode() {
-    "$PDMCTL" decode -v -j -W "$1/$2.disclosed" "${@:3}" "$1/$2.pcap" >"$1/$2.decoded"
+    "$PDMCTL" decode -v -j -x "$1/$2.disclosed" "${@:3}" "$1/$2.pcap" >"$1/$2.decoded"
 }
 
 traffic() { # PROTECT [AEAD]
@@ -238,7 +238,7 @@ exit_codes() {
         exits 1 'open to others.*chmod 600' -k "$NET_DIR/open" "$golden" &&
         exits 1 'not 64 hexadecimal digits' -k "$NET_DIR/no-key" "$golden" &&
         exits 1 'No such file' -c "$NET_DIR/none" "$golden" &&
-        exits 1 'Is a directory' -W "$NET_DIR" "$golden"
+        exits 1 'Is a directory' -x "$NET_DIR" "$golden"
 }
 
 full() {
@@ -259,7 +259,7 @@ configured() {
 
 hostile() {
     made hostile "$NET_DIR/hostile.pcap" "$NET_DIR/zero" &&
-        "$PDMCTL" decode -v -j -k "$NET_DIR/zero" -W "$NET_DIR/hostile.disclosed" \
+        "$PDMCTL" decode -v -j -k "$NET_DIR/zero" -x "$NET_DIR/hostile.disclosed" \
             "$NET_DIR/hostile.pcap" >"$NET_DIR/hostile.decoded" &&
         said schema "$NET_DIR/hostile.decoded" &&
         said witness "$NET_DIR/hostile.decoded" "$NET_DIR/hostile.pcap" --key "$NET_DIR/zero"
