@@ -152,6 +152,28 @@ traffic() { # PROTECT [AEAD]
     agents_down
 }
 
+# Requests and answers on one connection, a sample of which has options.
+tcp() {
+    local dir=$NET_DIR/run-tcp
+    agents_up encrypted && mkdir "$dir" && captures_start "$dir" || return
+    start_server "$PYTHON" tests/apps/turns.py serve "$SERVER_ADDR" 7 --plan 100:200:$THINK
+    ECHO_PID=$STARTED
+    wait_for "in_server ss -Hlnt 'sport = :7' | grep -q ." 5 &&
+        start_client "$PYTHON" tests/apps/turns.py ask "$SERVER_ADDR" 7 --plan 100:200:$THINK \
+            --count $EXCHANGES --pause 15 --flows "$dir/client.json" "$PDMCTL" >"$dir/answers" &&
+        wait "$STARTED" || return
+    captures_stop
+    decode "$dir" middle -k "$AGENTS_KEY"
+    check "encrypted TCP: options as the witness reads them" \
+        said witness "$dir/middle.decoded" "$dir/middle.pcap" --key "$AGENTS_KEY"
+    check "encrypted TCP: options as the Wireshark dissector shows them" \
+        said wireshark "$dir/middle.pcap" "$dir/middle.disclosed" --key "$AGENTS_KEY"
+    check "encrypted TCP: delays" said delays "$dir/middle.decoded" "$dir" --one-sided \
+        --network $((2 * (NEAR + FAR))) --server $THINK --beyond-client $((2 * FAR))
+    end_service "$ECHO_PID"
+    agents_down
+}
+
 # --- losses ---
 
 # One option more is lost on the second link, behind the capture, than the capture can know.
@@ -257,6 +279,19 @@ configured() {
         grep -c 'encrypted.*not_decrypted' | grep -qx 10
 }
 
+# The manual's example, but for the capture that it begins with.
+example() {
+    local dir=$NET_DIR/example
+    mkdir "$dir" && ln -s "$PWD/conf" "$dir/conf" && cp -p "$NET_DIR/zero" "$dir/lab.key" &&
+        cp "$NET_DIR/golden.pcap" "$dir/seen.pcap" &&
+        awk '$0 == ".\\\" example: decode" { found = 1 } found && /^\.Bd/ { on = 1; next }
+            /^\.Ed/ && on { exit } on' man/pdmctl.1 |
+        sed '/tcpdump/d; s/^[#$] //; s/\\e$/\\/' >"$dir/commands" &&
+        (cd "$dir" && PATH=$AGENTS_BIN:$PATH bash -e commands 2>/dev/null) >"$dir/output" &&
+        grep -qE '^\[2001:db8::1\]:4002 .* encrypted +5 +30.000 ' "$dir/output" &&
+        grep -qxE '20[0-4]	0.020000[0-9]+|20[0-4]	0.01999[0-9]+' "$dir/output"
+}
+
 hostile() {
     made hostile "$NET_DIR/hostile.pcap" "$NET_DIR/zero" &&
         "$PDMCTL" decode -v -j -k "$NET_DIR/zero" -x "$NET_DIR/hostile.disclosed" \
@@ -296,6 +331,7 @@ for protect in encrypted "encrypted chacha20-poly1305" plain rfc8250; do
     # shellcheck disable=SC2086 # two words
     traffic $protect || exit
 done
+tcp || exit
 losses || exit
 check "losses and duplicates before the capture" as_the_link_says "$NET_DIR/run-losses"
 
@@ -306,6 +342,7 @@ check "each link type, pcap and pcapng" links
 check "exit codes" exit_codes
 check "standard output is full" full
 check "keys of a configuration" configured
+check "the manual's example" example
 check "options that were changed" hostile
 check "the same in the Wireshark dissector" hostile_dissected "$NET_DIR/hostile.disclosed"
 check "and without what is decrypted" hostile_dissected -
