@@ -2,12 +2,16 @@
 /* The keys of the key agent's configuration. */
 #include "conf/agent_keys.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "conf/config.h"
+#include "conf/value.h"
 #include "core/limits.h"
 #include "core/suite.h"
 
@@ -94,6 +98,51 @@ static bool set_undecryptable(const char *file, const struct config_key *key, co
     return config_choice(names, CONFIG_UNDECRYPTABLES, text, target);
 }
 
+/* "[address]:port", or "address:port" of IPv4; nothing but loopback. */
+static bool loopback(const char *text, union config_address *address)
+{
+    char host[INET6_ADDRSTRLEN];
+    uint32_t port;
+    bool bracketed = text[0] == '[';
+    const char *end = strrchr(text, bracketed ? ']' : ':');
+    size_t len = end != NULL ? (size_t)(end - text) - bracketed : sizeof host;
+
+    if (len >= sizeof host || (bracketed && end[1] != ':') ||
+        !config_number(end + 1 + bracketed, 1, UINT16_MAX, &port))
+        return false;
+    memcpy(host, text + bracketed, len);
+    host[len] = '\0';
+    if (bracketed) {
+        address->v6.sin6_family = AF_INET6;
+        address->v6.sin6_port = htons((uint16_t)port);
+        return inet_pton(AF_INET6, host, &address->v6.sin6_addr) == 1 &&
+               IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
+    }
+    address->v4.sin_family = AF_INET;
+    address->v4.sin_port = htons((uint16_t)port);
+    return inet_pton(AF_INET, host, &address->v4.sin_addr) == 1 &&
+           ntohl(address->v4.sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+}
+
+/* What has a slash is a path. */
+static bool set_metrics(const char *file, const struct config_key *key, const char *text,
+                        void *target)
+{
+    union config_address *address = target;
+    char *path = NULL;
+
+    memset(address, 0, sizeof *address);
+    if (strchr(text, '/') == NULL)
+        return loopback(text, address);
+    if (!config_set_path(file, key, text, &path))
+        return false;
+    address->path.sun_family = AF_UNIX;
+    memcpy(address->path.sun_path, path, strlen(path));
+    free(path);
+    return true;
+}
+
+#define CONFIG_PREFIX_BITS 128
 #define IN_CONFIG(member) offsetof(struct config, member)
 #define IN_ASSOCIATION(member) offsetof(struct config_association, member)
 #define SOCKET_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -120,6 +169,17 @@ const struct config_key config_agent_keys[] = {
     {"flows_per_client", config_set_number, IN_CONFIG(flows_per_client), 1, PDM_SLOTS_MAX,
      "a number from 1 to 131072", 0},
     {"state", config_set_path, IN_CONFIG(state), 0, UINT32_MAX, "a directory", 0},
+    {"metrics", set_metrics, IN_CONFIG(metrics), 0, SOCKET_PATH_MAX,
+     "a loopback address and a port, such as [::1]:9485, or a path of at most 107 octets", 0},
+    {"metrics_prefix", config_set_octet, IN_CONFIG(metrics_prefix), 0, CONFIG_PREFIX_BITS,
+     "a number from 0 to 128", 0},
+    {"flow_log", config_set_path, IN_CONFIG(flow_log), 0, UINT32_MAX, "a path", 0},
+    {"flow_log_size", config_set_number, IN_CONFIG(flow_log_size), 1, CONFIG_FLOW_LOG_MIB_MAX,
+     "a number of MiB from 1 to 1024", 0},
+    {"flow_log_age", config_set_duration, IN_CONFIG(flow_log_age_s), CONFIG_FLOW_LOG_AGE_MIN_S,
+     CONFIG_FLOW_LOG_AGE_MAX_S, "a duration from 60s to 8760h, such as 15m or 24h", 0},
+    {"flow_log_files", config_set_number, IN_CONFIG(flow_log_files), 1, CONFIG_FLOW_LOG_FILES_MAX,
+     "a number from 1 to 100", 0},
     {0},
 };
 

@@ -146,6 +146,10 @@ static void set_agent_defaults(struct loader *l)
     config->max_ledger = CONFIG_LEDGER_DEFAULT;
     config->requests_per_client = CONFIG_REQUESTS_DEFAULT;
     config->flows_per_client = CONFIG_FLOWS_DEFAULT;
+    config->metrics_prefix = CONFIG_METRICS_PREFIX;
+    config->flow_log_size = CONFIG_FLOW_LOG_MIB;
+    config->flow_log_age_s = CONFIG_FLOW_LOG_AGE_S;
+    config->flow_log_files = CONFIG_FLOW_LOG_FILES;
     /* The XDG Base Directory Specification: a path that is not absolute is to be ignored. */
     if (runtime != NULL && runtime[0] == '/')
         failed = asprintf(&config->socket, "%s/pdmv2/agent.sock", runtime) < 0;
@@ -217,6 +221,7 @@ void config_free(struct config *config)
     free(config->association);
     free(config->socket);
     free(config->state);
+    free(config->flow_log);
     *config = (struct config){0};
 }
 

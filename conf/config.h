@@ -6,9 +6,12 @@
 #ifndef PDM_CONF_CONFIG_H
 #define PDM_CONF_CONFIG_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "conf/complain.h"
 #include "core/limits.h"
@@ -56,6 +59,13 @@ struct config_association {
     uint16_t pairing_port; /* UDP */
 };
 
+union config_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un path;
+};
+
 struct config {
     char *socket; /* path */
     char *state;  /* directory; NULL: nowhere */
@@ -64,6 +74,12 @@ struct config {
     uint32_t max_ledger;
     uint32_t requests_per_client; /* a second; 0: unlimited */
     uint32_t flows_per_client;
+    union config_address metrics; /* loopback or a path; AF_UNSPEC: they are not served */
+    uint8_t metrics_prefix;       /* bits by which the peers of an association are told apart */
+    char *flow_log;               /* path, or NULL */
+    uint32_t flow_log_size;       /* MiB */
+    uint32_t flow_log_age_s;
+    uint32_t flow_log_files; /* older ones that are kept */
     struct config_association *association;
     size_t associations;
 };

@@ -33,20 +33,6 @@ void pdm_flow_new_kri(struct pdm_flow *flow)
     atomic_store_explicit(&pdm_flow_slot(flow)->own_kri, flow->sender.kri, memory_order_relaxed);
 }
 
-void pdm_flow_carry(const struct pdm_flow *flow, struct pdm_slot *slot)
-{
-    const struct pdm_slot *from = pdm_flow_slot(flow);
-
-    pdm_delay_copy(&slot->network, &from->network);
-    pdm_delay_copy(&slot->server, &from->server);
-    pdm_delay_copy(&slot->total, &from->total);
-    for (int i = 0; i < PDM_COUNTER_COUNT; i++)
-        pdm_count(&slot->counter[i], atomic_load_explicit(&from->counter[i], memory_order_relaxed));
-    atomic_store_explicit(&slot->peer_kri,
-                          atomic_load_explicit(&from->peer_kri, memory_order_relaxed),
-                          memory_order_relaxed);
-}
-
 static struct pdm_delta delta_between(int64_t earlier, int64_t later)
 {
     return pdm_delta_from_ns(later > earlier ? (uint64_t)(later - earlier) : 0);

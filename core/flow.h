@@ -80,8 +80,6 @@ void pdm_flow_doubt(struct pdm_flow *flow);
 void pdm_flow_withheld(struct pdm_flow *flow);
 /* A new lease has been put into flow->sender. */
 void pdm_flow_new_kri(struct pdm_flow *flow);
-/* Puts its metrics into SLOT, which is to be its next one and holds none yet. */
-void pdm_flow_carry(const struct pdm_flow *flow, struct pdm_slot *slot);
 
 enum pdm_attach_status {
     PDM_ATTACHED,

@@ -291,6 +291,35 @@
 #define AGENT_PROBE_TIMEOUT_NS (1 * PDM_NSEC_PER_SEC)
 #define AGENT_PROBE_TIMEOUT_MIN_NS (200 * PDM_NSEC_PER_MSEC)
 
+/* The agent: what is shown of flows' figures, added up. */
+#define AGENT_SERIES_PEERS 64 /* prefixes of one association's peers with series of their own */
+#define AGENT_SERIES_MAX 2048 /* and of all associations */
+#define AGENT_METERS_MAX 8192 /* associations that have series */
+
+/* The agent: who asks for it. Flows, or series, until others get their turn. */
+#define AGENT_SCRAPE_CLIENTS 16
+#define AGENT_SCRAPE_WAITING 64 /* requests, with those whose clients have gone */
+#define AGENT_SCRAPE_BACKLOG 128
+#define AGENT_SCRAPE_HEADERS 8192 /* octets of a request */
+#define AGENT_SCRAPE_TYPE 128     /* of a type in its Accept header; what is longer is cut */
+#define AGENT_SCRAPE_S 10         /* from connecting to having read the answer */
+#define AGENT_SCRAPE_SLOTS 512
+#define AGENT_SCRAPE_SERIES 16
+#define AGENT_SCRAPE_PAUSE_US 20000 /* between looks whether a client has gone */
+
+/* The agent: the log of flows. */
+#define FLOW_LOG_LINE 2048          /* octets of one line */
+#define FLOW_LOG_BUFFER (64 * 1024) /* until they are written, once a second at least */
+#define FLOW_LOG_CALM_NS (60 * PDM_NSEC_PER_SEC) /* without a failure, until all is well */
+#define CONFIG_FLOW_LOG_MIB 16
+#define CONFIG_FLOW_LOG_MIB_MAX 1024
+#define CONFIG_FLOW_LOG_AGE_S (24 * 3600)
+#define CONFIG_FLOW_LOG_AGE_MIN_S 60
+#define CONFIG_FLOW_LOG_AGE_MAX_S (365 * 24 * 3600)
+#define CONFIG_FLOW_LOG_FILES 7
+#define CONFIG_FLOW_LOG_FILES_MAX 100
+#define CONFIG_METRICS_PREFIX 64
+
 /* Links: TLS connections of registration. */
 #define PDM_HOST_MAX 256        /* a host's name, with its terminating zero (RFC 1035 2.3.4) */
 #define LINK_ADDRESSES_MAX 16   /* in a peer's certificate, and tried of a target */

@@ -32,7 +32,9 @@ enum pdm_message_type {
     PDM_ASSOCIATIONS, /* a page of associations */
     PDM_FLOWS,        /* a page of live flows */
     PDM_SUSPECT,      /* a flow's options seem to get lost on the path; no reply */
-    PDM_PATH          /* what becomes of flows between two addresses, and of their path */
+    PDM_PATH,         /* what becomes of flows between two addresses, and of their path */
+    PDM_MOVE          /* an open flow, to the secrets now in force: as PDM_OPEN, and its figures
+                         are in the new slot already */
 };
 
 enum pdm_status {
@@ -81,6 +83,13 @@ enum pdm_status {
     N(uint64_t, other_guess)                                                                       \
     B(other_secret, PDM_NH_MAX) /* under which the peer may send as well */                        \
     N(uint32_t, search_pause_ms) /* for so long nothing would be searched for the peer's options */
+
+#define PDM_BODY_MOVE_REQUEST(N, B)                                                                \
+    B(tuple, PDM_TUPLE_LEN)                                                                        \
+    N(uint64_t, instance)                                                                          \
+    N(uint32_t, slot) /* that it leaves */                                                         \
+    N(uint64_t, owner)                                                                             \
+    N(uint8_t, flags)
 
 /* While secrets are renegotiated a peer may send under either of two. */
 enum pdm_other { PDM_OTHER_NONE, PDM_OTHER_OLDER, PDM_OTHER_NEWER, PDM_OTHERS };
@@ -218,6 +227,7 @@ enum pdm_other { PDM_OTHER_NONE, PDM_OTHER_OLDER, PDM_OTHER_NEWER, PDM_OTHERS };
     X(hello_reply, PDM_BODY_HELLO_REPLY)                                                           \
     X(open_request, PDM_BODY_OPEN_REQUEST)                                                         \
     X(open_reply, PDM_BODY_OPEN_REPLY)                                                             \
+    X(move_request, PDM_BODY_MOVE_REQUEST)                                                         \
     X(renew_request, PDM_BODY_RENEW_REQUEST)                                                       \
     X(renew_reply, PDM_BODY_RENEW_REPLY)                                                           \
     X(close_request, PDM_BODY_CLOSE_REQUEST)                                                       \

@@ -46,6 +46,14 @@ enum pdm_counter {
         PDM_COUNTER_COUNT
 };
 
+/*
+ * Upper ends of the histograms' buckets, in nanoseconds; beyond the last there is one without an
+ * end. The same for all delays, so that they can be compared and added up.
+ */
+#define PDM_DELAY_BOUNDS 17
+#define PDM_DELAY_BUCKETS (PDM_DELAY_BOUNDS + 1)
+extern const int64_t pdm_delay_bounds[PDM_DELAY_BOUNDS];
+
 /* Delays in nanoseconds. While one is being added, begun is ahead of samples. */
 struct pdm_delay {
     _Atomic uint64_t begun;
@@ -54,6 +62,7 @@ struct pdm_delay {
     _Atomic int64_t min;
     _Atomic int64_t max;
     _Atomic int64_t sum;
+    _Atomic uint64_t bucket[PDM_DELAY_BUCKETS]; /* delays in each, not in those below it */
 };
 
 /* Whether the path to a flow's peer carries options: the agent's verdict. */
@@ -86,7 +95,8 @@ struct pdm_global_pointer {
     _Alignas(PDM_CACHE_LINE) _Atomic uint32_t next; /* the value that the next packet carries */
 };
 
-#define PDM_SEGMENT_MAGIC 0x70646d76327365ULL
+/* Its last octet is the version of the layout. */
+#define PDM_SEGMENT_MAGIC 0x70646d7632736502ULL
 
 struct pdm_segment {
     uint64_t magic;
@@ -112,8 +122,14 @@ static inline void pdm_count(_Atomic uint64_t *counter, uint64_t by)
 /* Adds one delay of NS nanoseconds. One writer. */
 void pdm_delay_add(struct pdm_delay *delay, int64_t ns);
 
-/* Puts what FROM holds into TO, which holds nothing yet. One writer of both. */
-void pdm_delay_copy(struct pdm_delay *to, const struct pdm_delay *from);
+/* Which bucket a delay of NS nanoseconds is in: the first whose end it does not exceed. */
+unsigned pdm_delay_bucket(int64_t ns);
+
+/*
+ * Puts the figures of the flow in FROM into TO, where it goes on; TO holds none yet. Nobody writes
+ * to either meanwhile. What the slots say of themselves, and own_kri, stays.
+ */
+void pdm_slot_carry(struct pdm_slot *to, const struct pdm_slot *from);
 
 /* The same at one moment. */
 struct pdm_delay_seen {

@@ -55,6 +55,18 @@ static bool make_tables(struct agent *agent)
     return good;
 }
 
+/* As the configuration in force says. Flows are counted from the first time on that somebody may
+ * ask for it. */
+static bool set_metrics(struct agent *agent)
+{
+    const struct config *config = &agent->config;
+
+    flow_log_set(&agent->flow_log, config);
+    if (config->metrics.any.sa_family == AF_UNSPEC || agent->totals.counted != NULL)
+        return true;
+    return totals_init(&agent->totals, agent->slots.count, config->metrics_prefix);
+}
+
 bool agent_init(struct agent *agent, struct config *config)
 {
     const struct associations none = {0};
@@ -62,7 +74,8 @@ bool agent_init(struct agent *agent, struct config *config)
     *agent = (struct agent){.config = *config,
                             .segment = {.policy_fd = -1, .metrics_fd = -1},
                             .instance = random_number(),
-                            .started = clock_now()};
+                            .started = clock_now(),
+                            .started_realtime = clock_realtime()};
     *config = (struct config){0};
     if (!make_tables(agent) ||
         !associations_load(&agent->associations, &none, &agent->config, &agent->ledger,
@@ -71,7 +84,8 @@ bool agent_init(struct agent *agent, struct config *config)
                      random_number()) ||
         !segment_init(&agent->segment, agent->config.max_slots))
         return false;
-    if (!slots_init(&agent->slots, agent->segment.metrics->slot, agent->config.max_slots)) {
+    if (!slots_init(&agent->slots, agent->segment.metrics->slot, agent->config.max_slots) ||
+        !set_metrics(agent)) {
         log_error("out of memory");
         return false;
     }
@@ -82,6 +96,8 @@ bool agent_init(struct agent *agent, struct config *config)
 
 void agent_free(struct agent *agent)
 {
+    flow_log_free(&agent->flow_log);
+    totals_free(&agent->totals);
     slots_free(&agent->slots);
     segment_free(&agent->segment);
     search_free(&agent->search);
@@ -102,11 +118,13 @@ static bool differ(const char *a, const char *b)
 static void keep_until_restart(struct config *config, const struct config *before)
 {
     if (config->max_slots != before->max_slots || config->max_ledger != before->max_ledger ||
-        differ(config->state, before->state) || differ(config->socket, before->socket))
-        log_warning(
-            "socket, state, max_slots and max_ledger take effect when the agent is restarted");
+        config->metrics_prefix != before->metrics_prefix || differ(config->state, before->state) ||
+        differ(config->socket, before->socket))
+        log_warning("socket, state, max_slots, max_ledger and metrics_prefix take effect when the "
+                    "agent is restarted");
     config->max_slots = before->max_slots;
     config->max_ledger = before->max_ledger;
+    config->metrics_prefix = before->metrics_prefix;
 }
 
 void agent_set_path(struct agent *agent, uint32_t slot, const struct association *a)
@@ -194,6 +212,9 @@ bool agent_reload(struct agent *agent, struct config *config)
     agent->suspects_trusted = 0;
     paths_retry(&agent->paths);
     set_paths(agent);
+    totals_keep(&agent->totals, &agent->associations);
+    if (!set_metrics(agent))
+        log_error("out of memory: flows are not counted");
     publish(agent);
     return true;
 }
@@ -347,18 +368,49 @@ void agent_void_leases(struct agent *agent)
     publish(agent);
 }
 
-void agent_end_flow(struct agent *agent, uint32_t slot)
+static void release(struct agent *agent, uint32_t slot)
 {
     const struct slot_info *info = &agent->slots.record[slot].info;
 
     clients_flow_ended(&agent->clients, &info->client);
     paths_leave(&agent->paths, info->path);
+    totals_leave(&agent->totals, slot);
     slots_release(&agent->slots, slot);
+}
+
+void agent_end_flow(struct agent *agent, uint32_t slot, enum flow_end why)
+{
+    totals_count(&agent->totals, &agent->slots, slot, &agent->associations);
+    if (!agent->slots.record[slot].carried)
+        flow_log_add(&agent->flow_log, &agent->slots, slot, &agent->associations, why);
+    release(agent, slot);
+}
+
+void agent_drop_flow(struct agent *agent, uint32_t slot)
+{
+    slots_take_back(&agent->slots, slot);
+    release(agent, slot);
+}
+
+void agent_carry_flow(struct agent *agent, uint32_t from, uint32_t to)
+{
+    totals_count(&agent->totals, &agent->slots, from, &agent->associations);
+    totals_carry(&agent->totals, from, to);
+    slots_carry(&agent->slots, from, to);
+}
+
+void agent_end_all(struct agent *agent)
+{
+    for (uint32_t slot = 0; slot < agent->slots.count; slot++)
+        if (agent->slots.record[slot].owner != 0)
+            agent_end_flow(agent, slot, FLOW_AGENT_ENDS);
 }
 
 static void end_flow(void *arg, uint32_t slot)
 {
-    agent_end_flow(arg, slot);
+    struct agent *agent = arg;
+
+    agent_end_flow(agent, slot, slots_closed(&agent->slots, slot) ? FLOW_CLOSED : FLOW_IDLE);
 }
 
 void agent_end_closed(struct agent *agent, int64_t now)
@@ -368,7 +420,7 @@ void agent_end_closed(struct agent *agent, int64_t now)
     agent->ended_closed_at = now;
     for (uint32_t slot = 0; slot < agent->slots.count; slot++)
         if (agent->slots.record[slot].owner != 0 && slots_closed(&agent->slots, slot))
-            agent_end_flow(agent, slot);
+            agent_end_flow(agent, slot, FLOW_CLOSED);
 }
 
 /*
@@ -383,7 +435,7 @@ static void end_flows_of(void *arg, const struct client_id *id, uint64_t start)
 
         if (record->owner != 0 && record->info.client.pid == id->pid &&
             record->info.client.uid == id->uid && record->info.start == start)
-            agent_end_flow(agent, slot);
+            agent_end_flow(agent, slot, FLOW_PROCESS_GONE);
     }
 }
 
@@ -401,5 +453,6 @@ void agent_tick(struct agent *agent)
     slots_sweep(&agent->slots, now, idle, end_flow, agent);
     paths_sweep(&agent->paths, now);
     peers_save(&agent->peers);
+    flow_log_flush(&agent->flow_log);
     log_flush();
 }

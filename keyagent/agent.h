@@ -10,6 +10,8 @@
 #include "keyagent/association.h"
 #include "keyagent/clients.h"
 #include "keyagent/ledger.h"
+#include "keyagent/metrics/flow_log.h"
+#include "keyagent/metrics/totals.h"
 #include "keyagent/path.h"
 #include "keyagent/peers.h"
 #include "keyagent/search.h"
@@ -26,8 +28,11 @@ struct agent {
     struct slots slots;
     struct clients clients;
     struct paths paths;
+    struct totals totals;
+    struct flow_log flow_log;
     uint64_t instance; /* random: tells this run, with these associations, from others */
     int64_t started;
+    int64_t started_realtime;
     uint64_t requests;
     uint64_t refused;
     uint64_t leases;
@@ -92,7 +97,13 @@ void agent_list_cleared(struct agent *agent, struct enrolment *enrolment, uint32
 
 /* Gives back the slots that shims are done with; rarely more than the last second's. */
 void agent_end_closed(struct agent *agent, int64_t now);
-/* Slot number SLOT, in use, is given back. */
-void agent_end_flow(struct agent *agent, uint32_t slot);
+/* The flow of slot number SLOT, in use, is over: it is counted, and the slot given back. */
+void agent_end_flow(struct agent *agent, uint32_t slot, enum flow_end why);
+/* Slot number SLOT, in use, is given back: nobody ever had it. */
+void agent_drop_flow(struct agent *agent, uint32_t slot);
+/* The flow of slot number FROM goes on in TO, which was just taken for it. */
+void agent_carry_flow(struct agent *agent, uint32_t from, uint32_t to);
+/* Before the end: all live flows are. */
+void agent_end_all(struct agent *agent);
 
 #endif

@@ -48,6 +48,11 @@ static bool share(const char *path, mode_t mode)
     return group == NULL || (chown(path, (uid_t)-1, group->gr_gid) == 0 && chmod(path, mode) == 0);
 }
 
+bool listener_permit(const char *path)
+{
+    return chmod(path, MODE_USER) == 0 && (!is_system(path) || share(path, MODE_GROUP));
+}
+
 /* The socket's directory is made if it is missing; one that is there is the administrator's. */
 static enum listener_status make_directory(const struct listener *l)
 {
@@ -129,7 +134,7 @@ static enum listener_status bind_and_listen(struct listener *l, const struct soc
     /* Until it is listened on nobody gets in, whatever the modes. */
     if (bind(l->fd, (const struct sockaddr *)address, sizeof *address) != 0)
         return failed("cannot be bound", l->path);
-    if (chmod(l->path, MODE_USER) != 0 || (l->is_system && !share(l->path, MODE_GROUP)))
+    if (!listener_permit(l->path))
         return failed("cannot be given to group " SYSTEM_GROUP, l->path);
     if (listen(l->fd, AGENT_BACKLOG) != 0)
         return failed("cannot be listened on", l->path);

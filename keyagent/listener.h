@@ -22,6 +22,9 @@ enum listener_status { LISTENER_OK, LISTENER_FAILED, LISTENER_RUNNING, LISTENER_
  * been told.
  */
 enum listener_status listener_open(struct listener *l, const char *path);
+/* Gives PATH, of a socket, the mode of the agent's own: for its user alone, or, if it is the
+ * system's, for the group as well. False: errno says why. */
+bool listener_permit(const char *path);
 /* Removes the socket if it was made here. */
 void listener_close(struct listener *l);
 

@@ -247,6 +247,15 @@ void paths_leave(struct paths *p, uint32_t path)
         p->item[path].flows--;
 }
 
+uint32_t paths_with(const struct paths *p, enum pdm_path verdict)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < AGENT_PATHS_MAX; i++)
+        count += p->item[i].used && p->item[i].verdict == verdict;
+    return count;
+}
+
 enum pdm_path paths_verdict(const struct paths *p, uint32_t path)
 {
     return path != PATHS_NONE ? p->item[path].verdict : PDM_PATH_UNPROBED;

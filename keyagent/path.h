@@ -98,6 +98,8 @@ uint32_t paths_ask(struct paths *p, const uint8_t local[static PDM_ADDR_LEN],
                    const uint8_t peer[static PDM_ADDR_LEN], enum pdm_format format, int64_t now);
 /* Of no path: that it cannot be told. */
 enum pdm_path paths_verdict(const struct paths *p, uint32_t path);
+/* How many have VERDICT. */
+uint32_t paths_with(const struct paths *p, enum pdm_path verdict);
 /* The options of a flow on PATH seem to get lost. */
 void paths_suspect(struct paths *p, uint32_t path, int64_t now);
 

@@ -60,7 +60,8 @@ static bool lease(struct request *q, uint32_t ledger, const struct pdm_tuple *tu
 
 /* A flow that is being opened. */
 struct opening {
-    struct pdm_tuple tuple; /* as this host sends */
+    enum pdm_message_type type; /* of the request */
+    struct pdm_tuple tuple;     /* as this host sends */
     const struct association *association;
     uint16_t group;
     struct keying keying; /* encrypted: the secrets to open it under */
@@ -202,7 +203,7 @@ static uint32_t epoch_of(const struct agent *agent)
 static enum pdm_status find_opening(struct request *q, const struct pdm_open_request *request,
                                     struct opening *o)
 {
-    *o = (struct opening){.tuple = pdm_tuple_from_bytes(request->tuple)};
+    o->tuple = pdm_tuple_from_bytes(request->tuple);
     o->association = agent_association(q->agent, &o->tuple, &o->group);
     if (o->association == NULL)
         return PDM_STATUS_NOT_NAMED;
@@ -231,32 +232,39 @@ static enum pdm_status open_under(struct request *q, const struct opening *o, bo
     if (o->association->format == PDM_FORMAT_ENCRYPTED)
         status = open_encrypted(q, o, wants_lease, &r);
     if (status == PDM_STATUS_OK) {
-        request_begin(q, &m, PDM_OPEN);
+        request_begin(q, &m, o->type);
         pdm_put_open_reply(&m.body, &r);
         request_end(q, &m);
         q->reply->opened = true;
         q->reply->slot = r.slot;
     } else {
-        agent_end_flow(agent, r.slot);
+        agent_drop_flow(agent, r.slot);
     }
     sodium_memzero(&r, sizeof r);
+    return status;
+}
+
+static enum pdm_status open_as(struct request *q, enum pdm_message_type type,
+                               const struct pdm_open_request *request)
+{
+    struct opening o = {.type = type};
+
+    if (!pdm_message_done(q->body) ||
+        (request->flags & ~(PDM_OPEN_WANTS_LEASE | PDM_OPEN_SEEN_NEWER)) != 0)
+        return PDM_STATUS_BAD_REQUEST;
+    enum pdm_status status = find_opening(q, request, &o);
+    if (status == PDM_STATUS_OK)
+        status = open_under(q, &o, (request->flags & PDM_OPEN_WANTS_LEASE) != 0);
+    keying_wipe(&o.keying);
     return status;
 }
 
 static enum pdm_status open_flow(struct request *q)
 {
     struct pdm_open_request request;
-    struct opening o;
 
     pdm_get_open_request(q->body, &request);
-    if (!pdm_message_done(q->body) ||
-        (request.flags & ~(PDM_OPEN_WANTS_LEASE | PDM_OPEN_SEEN_NEWER)) != 0)
-        return PDM_STATUS_BAD_REQUEST;
-    enum pdm_status status = find_opening(q, &request, &o);
-    if (status == PDM_STATUS_OK)
-        status = open_under(q, &o, (request.flags & PDM_OPEN_WANTS_LEASE) != 0);
-    keying_wipe(&o.keying);
-    return status;
+    return open_as(q, PDM_OPEN, &request);
 }
 
 static uint32_t next_lease(uint32_t had)
@@ -329,6 +337,27 @@ static const struct slot_record *owned(const struct request *q, uint32_t slot, u
     return record;
 }
 
+/* Here, and not by the shim, so that what a flow measured is never counted in two slots. */
+static enum pdm_status move_flow(struct request *q)
+{
+    struct agent *agent = q->agent;
+    struct pdm_move_request m;
+
+    pdm_get_move_request(q->body, &m);
+    struct pdm_open_request request = {.flags = m.flags};
+    struct pdm_tuple tuple = pdm_tuple_from_bytes(m.tuple);
+    memcpy(request.tuple, m.tuple, sizeof request.tuple);
+    enum pdm_status status = open_as(q, PDM_MOVE, &request);
+    if (status != PDM_STATUS_OK)
+        return status;
+    const struct slot_record *from = owned(q, m.slot, m.owner, &tuple);
+    const struct slot_record *to = &agent->slots.record[q->reply->slot];
+    if (m.instance == agent->instance && from != NULL &&
+        from->info.format == PDM_FORMAT_ENCRYPTED && to->info.format == PDM_FORMAT_ENCRYPTED)
+        agent_carry_flow(agent, m.slot, q->reply->slot);
+    return PDM_STATUS_OK;
+}
+
 /* There is no reply: what is wrong is left alone. */
 static enum pdm_status close_flow(struct request *q)
 {
@@ -346,7 +375,7 @@ static enum pdm_status close_flow(struct request *q)
     if (record->info.format == PDM_FORMAT_ENCRYPTED)
         ledger_return(&agent->ledger, record->info.ledger, &tuple, q->client->id.pid,
                       c.unused_first, c.unused_count);
-    agent_end_flow(agent, c.slot);
+    agent_end_flow(agent, c.slot, FLOW_CLOSED);
     return PDM_STATUS_OK;
 }
 
@@ -473,6 +502,7 @@ static const struct {
     [PDM_FLOWS] = {report_flows, refuse_page_reply},
     [PDM_SUSPECT] = {suspect, NULL},
     [PDM_PATH] = {report_path, refuse_path_reply},
+    [PDM_MOVE] = {move_flow, refuse_open_reply},
 };
 
 #define HANDLERS (sizeof handlers / sizeof handlers[0])
@@ -544,5 +574,5 @@ void requests_answer(struct agent *agent, const struct client_id *who, const uin
 void requests_undelivered(struct agent *agent, const struct reply *reply)
 {
     if (reply->opened)
-        agent_end_flow(agent, reply->slot);
+        agent_drop_flow(agent, reply->slot);
 }

@@ -19,6 +19,7 @@
 #include "keyagent/harden.h"
 #include "keyagent/host.h"
 #include "keyagent/log.h"
+#include "keyagent/metrics/endpoint.h"
 #include "keyagent/probe.h"
 #include "keyagent/requests.h"
 #include "keyagent/watch.h"
@@ -37,6 +38,7 @@ struct server {
     struct watch watch;
     struct probe probe;
     struct registry registry;
+    struct endpoint metrics;
     int stamping; /* see open_stamping() */
 };
 
@@ -203,6 +205,7 @@ static void reload(void *arg)
     if (config_load(s->config_path, &config, log_told, NULL) && registry_plan(&plan, &config) &&
         agent_reload(s->agent, &config)) {
         registry_set(&s->registry, &s->agent->config, &plan);
+        (void)endpoint_set(&s->metrics); /* what fails has been told of */
         log_info("%s: reloaded, %zu associations", s->config_path, s->agent->config.associations);
         complain(s);
         return;
@@ -270,9 +273,10 @@ static bool set_up(struct server *s, struct registry_plan *plan)
                                       s->listener->is_system, serve, s);
     if (s->connections == NULL)
         return false;
-    if (add_events(s) && daemon_signals_init(&s->signals, s->base, reload, s))
+    if (add_events(s) && daemon_signals_init(&s->signals, s->base, reload, s) &&
+        endpoint_init(&s->metrics, s->base, s->agent, &s->registry))
         return registry_init(&s->registry, s->base, s->agent) &&
-               registry_set(&s->registry, &s->agent->config, plan);
+               registry_set(&s->registry, &s->agent->config, plan) && endpoint_set(&s->metrics);
     log_error("the event loop cannot be set up");
     return false;
 }
@@ -284,6 +288,7 @@ static void tear_down(struct server *s)
     for (int i = 0; i < EVENTS; i++)
         if (s->event[i] != NULL)
             event_free(s->event[i]);
+    endpoint_free(&s->metrics);
     registry_free(&s->registry);
     if (s->base != NULL) {
         /* What was broken off, such as a question to DNS, ends in a turn of the loop. */
@@ -308,6 +313,7 @@ bool server_run(struct agent *agent, struct registry_plan *plan, const struct li
         log_info("serving %zu associations", agent->config.associations);
         complain(&s);
         good = daemon_run(s.base);
+        agent_end_all(agent);
     }
     tear_down(&s);
     return good;

@@ -31,6 +31,8 @@ static void clear_delay(struct pdm_delay *delay)
     atomic_store_explicit(&delay->min, 0, memory_order_relaxed);
     atomic_store_explicit(&delay->max, 0, memory_order_relaxed);
     atomic_store_explicit(&delay->sum, 0, memory_order_relaxed);
+    for (int i = 0; i < PDM_DELAY_BUCKETS; i++)
+        atomic_store_explicit(&delay->bucket[i], 0, memory_order_relaxed);
 }
 
 /* A shim that finds another owner than its own stops writing. */
@@ -62,6 +64,26 @@ uint32_t slots_take(struct slots *s, const struct slot_info *info, uint64_t owne
     s->record[slot] = (struct slot_record){.info = *info, .owner = owner};
     clear(&s->shared[slot], info->opened, owner);
     return slot;
+}
+
+void slots_carry(struct slots *s, uint32_t from, uint32_t to)
+{
+    pdm_slot_carry(&s->shared[to], &s->shared[from]);
+    atomic_store_explicit(&s->shared[to].active,
+                          atomic_load_explicit(&s->shared[from].active, memory_order_relaxed),
+                          memory_order_relaxed);
+    s->record[to].info.opened = s->record[from].info.opened;
+    s->record[from].carried = true;
+    s->record[to].origin = from;
+    s->record[to].origin_owner = s->record[from].owner;
+}
+
+void slots_take_back(struct slots *s, uint32_t slot)
+{
+    const struct slot_record *record = &s->record[slot];
+
+    if (slots_owned(s, record->origin, record->origin_owner) != NULL)
+        s->record[record->origin].carried = false;
 }
 
 void slots_release(struct slots *s, uint32_t slot)

@@ -34,6 +34,9 @@ struct slot_record {
     uint64_t owner; /* what the shim must show; 0: free */
     enum pdm_path verdict;
     uint32_t next_free;
+    bool carried;          /* its flow went on in another slot */
+    uint32_t origin;       /* the slot that its flow came from */
+    uint64_t origin_owner; /* what marked that; 0: from none */
 };
 
 struct slots {
@@ -50,6 +53,10 @@ void slots_free(struct slots *s);
 
 /* A cleared slot, marked with OWNER (not 0); SLOTS_NONE if all are in use. */
 uint32_t slots_take(struct slots *s, const struct slot_info *info, uint64_t owner);
+/* The flow of slot FROM goes on in TO; both are in use, and nobody writes to either meanwhile. */
+void slots_carry(struct slots *s, uint32_t from, uint32_t to);
+/* The flow of SLOT, in use, did not come here: it stays in the one that it was carried from. */
+void slots_take_back(struct slots *s, uint32_t slot);
 /* Gives slot number SLOT back. It is in use. */
 void slots_release(struct slots *s, uint32_t slot);
 /* Writes VERDICT into SLOT, in use, for its shim to read. */

@@ -105,11 +105,9 @@ static void leave_open(struct pdm_flow_entry *e)
     e->state = PDM_FLOW_ASKING;
 }
 
-/* The figures first: once the old slot is left, the agent clears it. */
+/* The agent has put its figures into SLOT. */
 static void move_flow(struct pdm_flow_entry *e, struct pdm_slot *slot)
 {
-    if (pdm_flow_has_slot(e))
-        pdm_flow_carry(&e->flow, slot);
     leave_open(e);
     e->flow.slot = slot;
     e->flow.format = PDM_FORMAT_ENCRYPTED; /* a child forked meanwhile found it wiped */
@@ -160,18 +158,37 @@ static void take_answer(struct pdm_flow_entry *e, uint64_t guard,
     }
 }
 
+static void put_open(struct pdm_exchange *x, const struct pdm_flow_entry *e, uint8_t flags)
+{
+    struct pdm_open_request request = {.flags = flags};
+
+    pdm_tuple_bytes(&e->tuple, request.tuple);
+    pdm_exchange_begin(x, PDM_OPEN);
+    pdm_put_open_request(&x->message.body, &request);
+}
+
+static void put_move(struct pdm_exchange *x, const struct pdm_flow_entry *e, uint8_t flags)
+{
+    struct pdm_move_request request = {
+        .instance = e->instance, .slot = e->slot, .owner = e->owner, .flags = flags};
+
+    pdm_tuple_bytes(&e->tuple, request.tuple);
+    pdm_exchange_begin(x, PDM_MOVE);
+    pdm_put_move_request(&x->message.body, &request);
+}
+
 static void ask_open(struct pdm_flow_entry *e, uint8_t flags, int64_t now)
 {
     struct pdm_exchange x;
-    struct pdm_open_request request = {.flags = flags};
     struct pdm_open_reply reply;
     uint64_t guard = pdm_guard_value();
 
     if (guard == 0 || !pdm_effort_may_ask(now))
         return;
-    pdm_tuple_bytes(&e->tuple, request.tuple);
-    pdm_exchange_begin(&x, PDM_OPEN);
-    pdm_put_open_request(&x.message.body, &request);
+    if (e->moving && pdm_flow_has_slot(e))
+        put_move(&x, e, flags);
+    else
+        put_open(&x, e, flags);
     if (pdm_exchange_make(&x, now, true)) {
         pdm_get_open_reply(&x.reply, &reply);
         if (pdm_message_done(&x.reply))

@@ -486,3 +486,8 @@ struct enrolment *registrar_enrolment(const struct registrar *r)
 {
     return r->enrolment;
 }
+
+bool registrar_is_enrolled(const struct registrar *r)
+{
+    return r->enrolled;
+}

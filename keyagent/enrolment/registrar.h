@@ -47,5 +47,7 @@ bool registrar_set(struct registrar *r, const struct config_association *from,
 void registrar_tick(struct registrar *r, int64_t now);
 
 struct enrolment *registrar_enrolment(const struct registrar *r);
+/* Whether a primary is connected to that has answered with what it has for this host. */
+bool registrar_is_enrolled(const struct registrar *r);
 
 #endif

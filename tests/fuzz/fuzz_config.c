@@ -44,6 +44,20 @@ static void check_enrolled(const struct config_association *a)
     must(a->pairing_port != 0);
 }
 
+/* Nothing but what no other host reaches. */
+static void check_metrics(const struct config *config)
+{
+    const union config_address *a = &config->metrics;
+
+    must(a->any.sa_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr));
+    must(a->any.sa_family != AF_INET || ntohl(a->v4.sin_addr.s_addr) >> 24 == 127);
+    must(a->any.sa_family != AF_UNIX ||
+         memchr(a->path.sun_path, '\0', sizeof a->path.sun_path) != NULL);
+    must(a->any.sa_family == AF_UNIX || a->any.sa_family == AF_UNSPEC || a->v4.sin_port != 0);
+    must(config->metrics_prefix <= 128);
+    must(config->flow_log_size >= 1 && config->flow_log_files >= 1 && config->flow_log_age_s >= 60);
+}
+
 static void check(const struct config *config)
 {
     must(config->socket != NULL && config->socket[0] != '\0');
@@ -52,6 +66,7 @@ static void check(const struct config *config)
     must(config->settings.max_flows >= 1 && config->settings.max_flows <= PDM_FLOWS_MAX);
     must(config->max_slots >= 1 && config->max_slots <= PDM_SLOTS_MAX);
     must(config->max_ledger >= 1 && config->flows_per_client >= 1);
+    check_metrics(config);
     must(config->associations <= PDM_POLICY_ENTRIES_MAX);
     for (size_t i = 0; i < config->associations; i++) {
         const struct config_association *a = &config->association[i];

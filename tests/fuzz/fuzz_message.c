@@ -97,17 +97,20 @@ static void fill_in(uint8_t *message, size_t at, uint64_t value, size_t octets)
             message[at + i] = (uint8_t)(value >> 8 * (octets - 1 - i));
 }
 
+static bool names_slot(uint8_t type)
+{
+    return type == PDM_RENEW || type == PDM_CLOSE || type == PDM_SUSPECT || type == PDM_MOVE;
+}
+
 static void fill_in_secrets(uint8_t *message, size_t len)
 {
     uint8_t type = len > 1 ? message[1] : 0;
 
-    if ((type == PDM_RENEW || type == PDM_CLOSE || type == PDM_SUSPECT) &&
-        len >= AT_INSTANCE + sizeof(uint64_t))
+    if (names_slot(type) && len >= AT_INSTANCE + sizeof(uint64_t))
         fill_in(message, AT_INSTANCE, agent.instance, sizeof(uint64_t));
     if (type == PDM_SEARCH && len >= AT_INSTANCE + sizeof(uint64_t))
         fill_in(message, AT_INSTANCE, agent.instance, sizeof(uint64_t));
-    if ((type == PDM_RENEW || type == PDM_CLOSE || type == PDM_SUSPECT) &&
-        len >= AT_OWNER + sizeof(uint64_t)) {
+    if (names_slot(type) && len >= AT_OWNER + sizeof(uint64_t)) {
         fill_in(message, AT_SLOT, slot, sizeof(uint32_t));
         fill_in(message, AT_OWNER, owner, sizeof(uint64_t));
     }
@@ -126,7 +129,7 @@ static void check_reply(const uint8_t *message, size_t len)
     must(pdm_message_open(reply.bytes, reply.len, &type, &body));
     must((type & PDM_REPLY) != 0 && (len < 2 || type == (message[1] | PDM_REPLY)));
     must(reply.fds == 0 || type == (PDM_HELLO | PDM_REPLY));
-    if (len < 2 || message[1] != PDM_OPEN)
+    if (len < 2 || (message[1] != PDM_OPEN && message[1] != PDM_MOVE))
         return;
     pdm_get_open_reply(&body, &opened);
     must(pdm_message_done(&body));
@@ -157,7 +160,7 @@ static void start_over(void)
 {
     for (uint32_t i = 0; i < agent.slots.count; i++)
         if (agent.slots.record[i].owner != 0)
-            agent_end_flow(&agent, i);
+            agent_end_flow(&agent, i, FLOW_CLOSED);
     must(agent.slots.used == 0);
     search_reset(&agent.search);
     slot = 0;

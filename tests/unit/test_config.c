@@ -10,6 +10,8 @@
 #include "core/suite.h"
 
 #define SAID_MAX 16384
+#define METRICS_ALLOWED                                                                            \
+    "must be a loopback address and a port, such as [::1]:9485, or a path of at most 107 octets"
 
 static void take_down(void *arg, const char *line)
 {
@@ -40,6 +42,38 @@ static bool is_prefix(const struct pdm_prefix *found, const char *address, uint8
     return pdm_prefix_equal(found, &wanted);
 }
 
+Test(config, where_metrics_are_served)
+{
+    static char said[SAID_MAX];
+    struct config c;
+
+    cr_assert(parse("[agent]\nmetrics = 127.0.0.2:1\n", &c, said), "%s", said);
+    cr_assert(c.metrics.v4.sin_family == AF_INET && c.metrics.v4.sin_port == htons(1) &&
+              c.metrics.v4.sin_addr.s_addr == htonl(0x7f000002));
+    config_free(&c);
+    cr_assert(parse("[agent]\nmetrics = ./m.sock\n", &c, said), "%s", said);
+    cr_assert_eq(c.metrics.path.sun_family, AF_UNIX);
+    cr_assert_str_eq(c.metrics.path.sun_path, "/etc/pdmv2/./m.sock");
+    config_free(&c);
+}
+
+/* A path with its terminating zero just fits, or just does not. */
+Test(config, the_longest_path_of_metrics)
+{
+    static char said[SAID_MAX];
+    char text[256] = "[agent]\nmetrics = /";
+    size_t begin = strlen(text) - 1;
+    struct config c;
+
+    memset(text + begin + 1, 'x', 106);
+    cr_assert(parse(text, &c, said), "%s", said);
+    cr_assert_str_eq(c.metrics.path.sun_path, text + begin);
+    config_free(&c);
+    strcat(text, "x");
+    cr_assert(!parse(text, &c, said));
+    cr_assert(strstr(said, METRICS_ALLOWED) != NULL, "%s", said);
+}
+
 Test(config, defaults)
 {
     static char said[SAID_MAX];
@@ -57,6 +91,9 @@ Test(config, defaults)
     cr_assert_eq(c.max_ledger, 65536);
     cr_assert_eq(c.requests_per_client, 2000);
     cr_assert_eq(c.flows_per_client, 8192);
+    cr_assert(c.metrics.any.sa_family == AF_UNSPEC && c.metrics_prefix == 64);
+    cr_assert(c.flow_log == NULL && c.flow_log_size == 16 && c.flow_log_age_s == 86400 &&
+              c.flow_log_files == 7);
     cr_assert_eq(c.associations, 0);
     config_free(&c);
 
@@ -84,6 +121,12 @@ Test(config, all_keys)
                     "requests_per_client = 0\n"
                     "flows_per_client = 9\n"
                     "state = st\n"
+                    "metrics = [::1]:9485\n"
+                    "metrics_prefix = 48\n"
+                    "flow_log = flows.log\n"
+                    "flow_log_size = 1024\n"
+                    "flow_log_age = 60s\n"
+                    "flow_log_files = 1\n"
                     "\n"
                     "[Association  London.1]\r\n"
                     "  peer = 2001:db8:2::/48  # theirs\n"
@@ -113,6 +156,11 @@ Test(config, all_keys)
     cr_assert_eq(c.max_ledger, 1);
     cr_assert_eq(c.requests_per_client, 0);
     cr_assert_eq(c.flows_per_client, 9);
+    cr_assert(c.metrics.v6.sin6_family == AF_INET6 && c.metrics.v6.sin6_port == htons(9485) &&
+              IN6_IS_ADDR_LOOPBACK(&c.metrics.v6.sin6_addr));
+    cr_assert_eq(c.metrics_prefix, 48);
+    cr_assert_str_eq(c.flow_log, "/etc/pdmv2/flows.log");
+    cr_assert(c.flow_log_size == 1024 && c.flow_log_age_s == 60 && c.flow_log_files == 1);
     cr_assert_eq(c.associations, 2);
 
     const struct config_association *a = &c.association[0];
@@ -174,11 +222,13 @@ static const struct {
     {"[agent]\nshares = 5\n",
      F "2: shares: unknown key in [agent]; allowed are: socket, option_type, request_budget_us, "
        "share, max_flows, max_slots, max_ledger, flow_idle, requests_per_client, "
-       "flows_per_client, state"},
+       "flows_per_client, state, metrics, metrics_prefix, flow_log, flow_log_size, flow_log_age, "
+       "flow_log_files"},
     {"[agent]\nglobal_pointer = /x\n",
      F "2: global_pointer: unknown key in [agent]; allowed are: socket, option_type, "
        "request_budget_us, share, max_flows, max_slots, max_ledger, flow_idle, "
-       "requests_per_client, flows_per_client, state"},
+       "requests_per_client, flows_per_client, state, metrics, metrics_prefix, flow_log, "
+       "flow_log_size, flow_log_age, flow_log_files"},
     {A "peers = ::1\npeer = ::1\nkey = k\n",
      F "2: peers: unknown key in [association a]; allowed are: local, peer, mode, key, aead, "
        "protect, primary, primary_name, certificate, certificate_key, ca, crl, pairing_port, "
@@ -213,6 +263,27 @@ static const struct {
     {"[agent]\nrequests_per_client = many\n",
      F "2: requests_per_client = many: must be a number a second from 1 to 1000000, or 0 for no "
        "limit"},
+    {"[agent]\nmetrics = [::]:9485\n", F "2: metrics = [::]:9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = [2001:db8::1]:9485\n",
+     F "2: metrics = [2001:db8::1]:9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = 0.0.0.0:9485\n", F "2: metrics = 0.0.0.0:9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = 128.0.0.1:9485\n", F "2: metrics = 128.0.0.1:9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = [::ffff:127.0.0.1]:9485\n",
+     F "2: metrics = [::ffff:127.0.0.1]:9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = ::1:9485\n", F "2: metrics = ::1:9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = [::1]\n", F "2: metrics = [::1]: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = [::1]:0\n", F "2: metrics = [::1]:0: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = [::1]x:9485\n", F "2: metrics = [::1]x:9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = localhost:9485\n", F "2: metrics = localhost:9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics = 9485\n", F "2: metrics = 9485: " METRICS_ALLOWED},
+    {"[agent]\nmetrics =\n", F "2: metrics = : " METRICS_ALLOWED},
+    {"[agent]\nmetrics_prefix = 129\n",
+     F "2: metrics_prefix = 129: must be a number from 0 to 128"},
+    {"[agent]\nflow_log_size = 0\n",
+     F "2: flow_log_size = 0: must be a number of MiB from 1 to 1024"},
+    {"[agent]\nflow_log_age = 0\n", F "2: flow_log_age = 0: must be a duration from 60s to 8760h, "
+                                      "such as 15m or 24h"},
+    {"[agent]\nflow_log_files = 0\n", F "2: flow_log_files = 0: must be a number from 1 to 100"},
     {"[association]\npeer = ::1\nkey = k\n",
      F "1: [association]: a name is 1 to 63 letters, digits, '.', '_' or '-', as in [association "
        "london]"},

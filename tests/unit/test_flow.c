@@ -774,10 +774,10 @@ static enum pdm_receive_status again(struct end *end, const struct pdm_found *fo
     return pdm_flow_receive(&end->flow, found, 9 * SEC, true, &sample);
 }
 
-/* As the shim does it: the flow goes on, under another secret and in another slot. */
+/* As agent and shim do it: the flow goes on, under another secret and in another slot. */
 static void move(struct end *end, uint8_t own, struct pdm_slot *slot)
 {
-    pdm_flow_carry(&end->flow, slot);
+    pdm_slot_carry(slot, pdm_flow_slot(&end->flow));
     end->flow.slot = slot;
     take_lease(end, own, 0, 1);
 }

@@ -184,7 +184,9 @@ static struct pdm_tuple tuple_of(uint16_t port)
     return tuple;
 }
 
-#define ASK(type, name, request, answer)                                                           \
+#define ASK(type, name, request, answer) ASK_FOR(type, name, name, request, answer)
+
+#define ASK_FOR(type, name, replied, request, answer)                                              \
     do {                                                                                           \
         uint8_t bytes_[PDM_MESSAGE_SMALL], type_;                                                  \
         struct pdm_message m_;                                                                     \
@@ -194,7 +196,7 @@ static struct pdm_tuple tuple_of(uint16_t port)
         requests_answer(&agent, &who, bytes_, pdm_message_end(&m_), &reply);                       \
         cr_assert(pdm_message_open(reply.bytes, reply.len, &type_, &r_));                          \
         cr_assert_eq(type_, (type) | PDM_REPLY);                                                   \
-        pdm_get_##name##_reply(&r_, answer);                                                       \
+        pdm_get_##replied##_reply(&r_, answer);                                                    \
         cr_assert(pdm_message_done(&r_));                                                          \
     } while (0)
 
@@ -215,6 +217,22 @@ static struct pdm_open_reply must_open(uint16_t port, uint8_t flags)
 
     cr_assert_eq(answer.status, PDM_STATUS_OK, "status %u: %s", answer.status, keys_said());
     cr_assert_eq(answer.lease_count, 1);
+    return answer;
+}
+
+/* As must_open(), of a flow that is open as OPENED says. */
+static struct pdm_open_reply must_move(uint16_t port, const struct pdm_open_reply *opened)
+{
+    struct pdm_tuple tuple = tuple_of(port);
+    struct pdm_move_request request = {.instance = opened->instance,
+                                       .slot = opened->slot,
+                                       .owner = opened->owner,
+                                       .flags = PDM_OPEN_WANTS_LEASE};
+    struct pdm_open_reply answer;
+
+    pdm_tuple_bytes(&tuple, request.tuple);
+    ASK_FOR(PDM_MOVE, move, open, &request, &answer);
+    cr_assert_eq(answer.status, PDM_STATUS_OK, "status %u: %s", answer.status, keys_said());
     return answer;
 }
 
@@ -409,6 +427,46 @@ Test(keying, a_renewal_is_of_the_flows_own_secret)
     newer.slot = older.slot;
     newer.owner = older.owner;
     cr_expect_eq(ask_renew(1, &newer, 1).status, PDM_STATUS_NOT_NAMED);
+}
+
+static struct pdm_slot *slot_of(const struct pdm_open_reply *opened)
+{
+    return &agent.slots.shared[opened->slot];
+}
+
+/* Its figures are in the new slot before it knows of that, and in one of the two alone when they
+ * are added up. */
+Test(keying, a_flow_that_moves_takes_its_figures_along)
+{
+    cr_assert(totals_init(&agent.totals, agent.slots.count, 64));
+    tell(&first, 1);
+    list(true, GROUP);
+    struct pdm_open_reply older = must_open(1, 0), others = must_open(2, 0);
+    pdm_delay_add(&slot_of(&older)->network, 1000);
+    pdm_count(&slot_of(&older)->counter[PDM_COUNTER_sends], 3);
+    tell((const struct negotiated[]){first, second_now}, 2);
+    struct pdm_open_reply newer = must_move(1, &older);
+    expect_secrets(&newer, 22, 11);
+    cr_expect_eq(newer.lease_first, 0, "the first under that secret");
+    cr_expect(newer.slot != older.slot && newer.owner != older.owner);
+    cr_expect_eq(slot_of(&newer)->network.samples, 1);
+    cr_expect_eq(slot_of(&newer)->counter[PDM_COUNTER_sends], 3);
+    close_flow(1, &older, 0, 0);
+    agent_end_all(&agent);
+    cr_assert_eq(agent.totals.count, 1);
+    cr_expect_eq(agent.totals.series[0].total.counter[PDM_COUNTER_sends], 3);
+    cr_expect_eq(agent.totals.series[0].total.bucket[FIGURES_NETWORK][0], 1);
+    /* What is not its own, or not there any more, is no figure of it. */
+    others = must_open(2, 0);
+    pdm_count(&slot_of(&others)->counter[PDM_COUNTER_sends], 9);
+    newer = must_move(1, &others);
+    cr_expect_eq(slot_of(&newer)->counter[PDM_COUNTER_sends], 0, "another flow's");
+    newer = must_move(1, &older);
+    cr_expect_eq(slot_of(&newer)->counter[PDM_COUNTER_sends], 0, "a slot that is gone");
+    pdm_count(&slot_of(&newer)->counter[PDM_COUNTER_sends], 1);
+    newer.instance++;
+    newer = must_move(1, &newer);
+    cr_expect_eq(slot_of(&newer)->counter[PDM_COUNTER_sends], 0, "of another agent");
 }
 
 /* Both are in generation 0 of their blocks, and both have just been granted Kri 0 to 2. */

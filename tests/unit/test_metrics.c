@@ -52,6 +52,62 @@ Test(metrics, sum_wraps)
     cr_assert(is(&d, 3, INT64_MIN, INT64_MIN, INT64_MAX, 0));
 }
 
+/* The first bucket whose end a delay does not exceed, found by looking at one after the other. */
+static unsigned bucket_of(int64_t ns)
+{
+    unsigned i = 0;
+
+    while (i < PDM_DELAY_BOUNDS && ns > pdm_delay_bounds[i])
+        i++;
+    return i;
+}
+
+Test(metrics, bounds)
+{
+    cr_assert_eq(pdm_delay_bounds[0], 50000);
+    cr_assert_eq(pdm_delay_bounds[PDM_DELAY_BOUNDS - 1], 10000000000);
+    for (int i = 1; i < PDM_DELAY_BOUNDS; i++)
+        cr_assert(pdm_delay_bounds[i] >= 2 * pdm_delay_bounds[i - 1], "%d", i);
+}
+
+Test(metrics, buckets)
+{
+    static const int64_t others[] = {INT64_MIN, -1, 0, 1, 7777777, INT64_MAX};
+    struct pdm_delay d = {0};
+
+    for (int i = 0; i < PDM_DELAY_BOUNDS; i++)
+        for (int64_t off = -1; off <= 1; off++)
+            cr_assert_eq(pdm_delay_bucket(pdm_delay_bounds[i] + off),
+                         bucket_of(pdm_delay_bounds[i] + off), "bound %d, %d", i, (int)off);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        cr_assert_eq(pdm_delay_bucket(others[i]), bucket_of(others[i]), "%zu", i);
+    pdm_delay_add(&d, 50000);
+    pdm_delay_add(&d, 50001);
+    pdm_delay_add(&d, 99999);
+    pdm_delay_add(&d, INT64_MAX);
+    cr_assert(d.bucket[0] == 1 && d.bucket[1] == 2 && d.bucket[PDM_DELAY_BUCKETS - 1] == 1);
+}
+
+/* All of a flow's figures, and nothing that is of a slot. */
+Test(metrics, carries_the_figures)
+{
+    static struct pdm_slot from = {
+        .owner = 1, .closed = 1, .active = 1, .own_kri = 1, .peer_kri = 9, .path = 1, .ask = 1};
+    static struct pdm_slot to = {.owner = 2, .own_kri = 3};
+
+    pdm_delay_add(&from.network, 60000);
+    pdm_delay_add(&from.server, 70000);
+    pdm_delay_add(&from.total, 130000);
+    pdm_count(&from.counter[PDM_COUNTER_withdrawn], 5);
+    pdm_slot_carry(&to, &from);
+    cr_assert(is(&to.network, 1, 60000, 60000, 60000, 60000) && to.network.bucket[1] == 1);
+    cr_assert(is(&to.server, 1, 70000, 70000, 70000, 70000) && to.server.bucket[1] == 1);
+    cr_assert(is(&to.total, 1, 130000, 130000, 130000, 130000) && to.total.bucket[2] == 1);
+    cr_assert(to.counter[PDM_COUNTER_withdrawn] == 5 && to.peer_kri == 9);
+    cr_assert(to.owner == 2 && to.closed == 0 && to.active == 0 && to.own_kri == 3);
+    cr_assert(to.path == 0 && to.ask == 0);
+}
+
 /* All of one moment, or false. */
 Test(metrics, delays_are_read_between_additions)
 {
