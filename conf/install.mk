@@ -38,7 +38,8 @@ FILES = $(call put_in,755,$(USER_PROGRAMS:%=$(BUILD)/%),$(BINDIR)) \
         644:$(BUILD)/completions/zsh/$(name):$(ZSHCOMPDIR)/_$(name) \
         644:$(BUILD)/completions/fish/$(name):$(FISHCOMPDIR)/$(name).fish) \
     $(call put_in,644,README.md CHANGELOG.md LICENSE,$(DOCDIR)) \
-    $(call put_in,644,conf/pdmv2.conf conf/pdmprimary.conf conf/wireshark/pdmv2.lua,$(DOCDIR)/examples) \
+    $(call put_in,644,conf/pdmv2.conf conf/pdmprimary.conf conf/wireshark/pdmv2.lua \
+        conf/grafana/pdmv2.json conf/prometheus/pdmv2.rules.yml,$(DOCDIR)/examples) \
     $(call put_in,644,conf/schema/pdmctl-decode-1.json,$(DOCDIR))
 
 place = $(lastword $(subst :, ,$(1)))
