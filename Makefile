@@ -147,9 +147,9 @@ $(call objects,keyagent/primary/db_postgres*.c): CFLAGS += $$(pkg-config --cflag
 $(BUILD)/tests/unit/test_pdmrun: $(call objects,cli/pdmrun/elf.c cli/pdmrun/environment.c cli/pdmrun/options.c cli/pdmrun/script.c)
 
 # Those of pdmping link its parts, without the library.
-$(BUILD)/tests/unit/test_pdmp%: $(BUILD)/tests/unit/test_pdmp%.o $(filter-out %/main.o %/run.o,$(PING)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
+$(BUILD)/tests/unit/test_pdmpin%: $(BUILD)/tests/unit/test_pdmpin%.o $(filter-out %/main.o %/run.o %/target.o,$(PING)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lsodium -lm -o $@
 
 # What of pdmperf needs neither libcurl nor the library.
 $(BUILD)/tests/unit/test_pdmperf: $(BUILD)/tests/unit/test_pdmperf.o $(call objects,$(patsubst %,cli/pdmperf/%.c,argument exchange format options schedule slowest tally verdict)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a

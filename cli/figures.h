@@ -27,9 +27,20 @@ struct figures {
     struct figure server;
 };
 
+/* What a reply without an option came from. */
+enum replier {
+    REPLIER_SERVICE,   /* a program, which may run with the library */
+    REPLIER_KERNEL,    /* to an echo: unless a program answers in its place */
+    REPLIER_HANDSHAKE, /* TCP's, which never has an option */
+};
+
 /* Between BEFORE and AFTER one datagram was received, or the answer to one request. */
-struct figures figures_between(const struct pdmv2_stats *before, const struct pdmv2_stats *after);
+struct figures figures_between(const struct pdmv2_stats *before, const struct pdmv2_stats *after,
+                               enum replier replier);
 /* Why a run has no figure at all: it got REPLIES, and STATS at its end. */
-const struct missing *figures_missing(const struct pdmv2_stats *stats, uint64_t replies);
+const struct missing *figures_missing(const struct pdmv2_stats *stats, uint64_t replies,
+                                      enum replier replier);
+/* What stands in the way of the whole flow; NULL: nothing. */
+const struct missing *figures_obstacle(const struct pdmv2_stats *stats);
 
 #endif

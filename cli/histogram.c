@@ -2,14 +2,12 @@
 /* Delays counted in buckets of a relative width below 1%. */
 #include "cli/histogram.h"
 
-#include <stddef.h>
-
 enum { TOP_BIT = 63, PERCENT = 100 };
 
 /*
  * Values below HISTOGRAM_SUB have a bucket each; above, each power of two is cut in HISTOGRAM_SUB.
  */
-static size_t bucket_of(int64_t ns)
+size_t histogram_bucket(int64_t ns)
 {
     uint64_t v = ns > 0 ? (uint64_t)ns : 0;
 
@@ -39,7 +37,21 @@ void histogram_add(struct histogram *h, int64_t ns)
         h->max = ns;
     h->sum += ns;
     h->samples++;
-    h->bucket[bucket_of(ns)]++;
+    h->bucket[histogram_bucket(ns)]++;
+}
+
+void histogram_merge(struct histogram *h, const struct histogram *other)
+{
+    if (other->samples == 0)
+        return;
+    if (h->samples == 0 || other->min < h->min)
+        h->min = other->min;
+    if (h->samples == 0 || other->max > h->max)
+        h->max = other->max;
+    h->sum += other->sum;
+    h->samples += other->samples;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        h->bucket[i] += other->bucket[i];
 }
 
 int64_t histogram_mean(const struct histogram *h)

@@ -6,6 +6,7 @@
 #ifndef CLI_HISTOGRAM_H
 #define CLI_HISTOGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -22,6 +23,10 @@ struct histogram {
 };
 
 void histogram_add(struct histogram *h, int64_t ns);
+/* As if H had been given all samples of OTHER too. */
+void histogram_merge(struct histogram *h, const struct histogram *other);
+/* The bucket of a value, for sums beside the counts. */
+size_t histogram_bucket(int64_t ns);
 /* Of at least one sample. */
 int64_t histogram_mean(const struct histogram *h);
 /* The value that PERCENT of at least one sample do not exceed, to the width of a bucket. */

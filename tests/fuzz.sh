@@ -14,8 +14,10 @@ objects() { printf "$OUT/%s\n" "$@" | sed 's/\.c$/.o/'; }
 
 # What a parser may need: the core, the configuration, the daemons but their main(), and of the shim
 # and the tools what is bytes in, bytes out.
-PRODUCT=(core/*.c conf/*.c shim/control.c shim/echo.c cli/json.c cli/pdmperf/format.c
-    cli/pdmrun/elf.c cli/pdmrun/script.c cli/pdmctl/format.c cli/pdmctl/decode/*.c)
+PRODUCT=(core/*.c conf/*.c shim/control.c shim/echo.c cli/json.c cli/histogram.c
+    cli/pdmping/blame.c cli/pdmping/jitter.c cli/pdmping/slo.c cli/pdmping/tally.c
+    cli/pdmperf/format.c cli/pdmrun/elf.c cli/pdmrun/script.c cli/pdmctl/format.c
+    cli/pdmctl/decode/*.c)
 for source in keyagent/*.c keyagent/*/*.c; do
     case $source in
     */main.c | */admin.c) ;;
@@ -32,7 +34,7 @@ build() {
         "${linked[@]}" "${harnesses[@]}" || return
     for harness in "${harnesses[@]}"; do
         clang -fsanitize=fuzzer,$CHECKS "$harness" "${linked[@]}" -liniparser -levent_openssl \
-            -levent_extra -levent_core -lssl -lcrypto -lgmp -lsqlite3 -lpq -lpcap -lsodium \
+            -levent_extra -levent_core -lssl -lcrypto -lgmp -lsqlite3 -lpq -lpcap -lsodium -lm \
             -o "$OUT/$(basename "$harness" .o)" || return
     done
 }

@@ -72,7 +72,7 @@ static struct figure total_between(const struct pdmv2_stats *before,
 
 void exchange_end(struct exchange *e, const struct pdmv2_stats *after)
 {
-    struct figures figures = figures_between(&e->before, after);
+    struct figures figures = figures_between(&e->before, after, REPLIER_SERVICE);
 
     if (!e->under_way)
         return;

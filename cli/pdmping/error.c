@@ -11,6 +11,8 @@
 
 #include "cli/pdmping/probe.h"
 
+enum { ERROR_HEADER = 8 }; /* the largest before a probe: ICMPv6's */
+
 /* In ping's words. */
 static const char *unreachable_text(uint8_t code)
 {
@@ -63,16 +65,18 @@ static void describe(const struct cmsghdr *cmsg, struct ping_error *error)
         (void)snprintf(error->text, sizeof(error->text), "%s", strerror((int)queued.e.ee_errno));
         return;
     }
+    error->closed =
+        queued.e.ee_type == ICMP6_DST_UNREACH && queued.e.ee_code == ICMP6_DST_UNREACH_NOPORT;
     (void)inet_ntop(AF_INET6, &queued.offender.sin6_addr, error->from, sizeof(error->from));
     describe_icmp(&queued.e, error->text);
 }
 
-bool ping_error_take(int fd, uint64_t run, struct ping_error *error)
+bool ping_error_take(int fd, uint64_t run, size_t header, struct ping_error *error)
 {
     /* The kernel may hand out its options beside the error. */
     enum { CONTROL = 512 };
     _Alignas(struct cmsghdr) char control[CONTROL];
-    uint8_t payload[PROBE_HEADER]; /* of the probe: the error quotes it */
+    uint8_t payload[ERROR_HEADER + PROBE_HEADER]; /* what the error quotes */
     struct iovec iov = {.iov_base = payload, .iov_len = sizeof(payload)};
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
@@ -84,7 +88,8 @@ bool ping_error_take(int fd, uint64_t run, struct ping_error *error)
     if (n < 0)
         return false;
     *error = (struct ping_error){.text = "unknown error"};
-    if (probe_read(&probe, payload, (size_t)n) && probe.run == run)
+    if ((size_t)n > header && probe_read(&probe, payload + header, (size_t)n - header) &&
+        probe.run == run)
         error->seq = probe.seq;
     for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg)) {
         if (cmsg->cmsg_level == IPPROTO_IPV6 && cmsg->cmsg_type == IPV6_RECVERR)

@@ -104,10 +104,13 @@ static bool answer_until_stopped(int fd, const struct ping_options *options)
 
 enum ping_exit ping_listen(const struct ping_options *options)
 {
-    int fd = ping_socket_listen(options);
+    char why[ERROR_TEXT];
+    int fd = ping_socket_listen(options, why);
 
-    if (fd < 0)
+    if (fd < 0) {
+        warnx("%s", why);
         return PING_FAILED;
+    }
     bool served = answer_until_stopped(fd, options);
 
     (void)close(fd);

@@ -3,108 +3,105 @@
 #include "cli/pdmping/options.h"
 
 #include <err.h>
-#include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
-#include "cli/pdmping/probe.h"
+#include "cli/pdmping/option_values.h"
 #include "core/limits.h"
 
 enum {
     ECHO_PORT = 7, /* RFC 862 */
     SIZE_DEFAULT = 56,
-    SIZE_MAX_UDP = 65535 - 8, /* RFC 8200 section 3: payload length; less the UDP header */
-    DECIMAL = 10,
 };
 
-#define SECONDS_MIN 0.001
-#define SECONDS_MAX 86400.0
+#define FLOOD_INTERVAL_MIN (2 * PDM_NSEC_PER_MSEC) /* of who is not root: ping's rule */
+
+static const char shorts[] = "46Ac:Dfhi:I:M:nOp:qQ:s:t:Vw:W:";
 
 static void print_usage(FILE *out)
 {
-    fputs("usage: pdmping [-DhqV] [-c COUNT] [-i INTERVAL] [-I SOURCE] [-p PORT] [-s SIZE]\n"
-          "               [-w DEADLINE] [-W TIMEOUT] [--json] HOST\n"
+    fputs("usage: pdmping [-6ADfhnOqV] [-c COUNT] [-i INTERVAL] [-I SOURCE] [-M HINT] [-p PORT]\n"
+          "               [-Q CLASS] [-s SIZE] [-t HOPS] [-w DEADLINE] [-W TIMEOUT] [--icmp]\n"
+          "               [--tcp[=connect|request]] [--pattern HEX] [--sweep FROM:TO[:STEP]]\n"
+          "               [--slo LIST] [--require-pdm] [--json] [--csv] HOST...\n"
           "       pdmping --listen [-p PORT] [-I SOURCE]\n"
-          "  -c COUNT       stop after this many probes\n"
+          "  --icmp         ask by ICMPv6 echo, and not over UDP\n"
+          "  --tcp          ask by a TCP handshake (connect), or an echo service by requests on\n"
+          "                 one connection (request)\n"
+          "  -p PORT        port of the service (7)\n"
+          "  -c COUNT       stop after this many probes of each host\n"
           "  -i INTERVAL    seconds between probes (1)\n"
           "  -w DEADLINE    stop after this many seconds\n"
           "  -W TIMEOUT     seconds to wait for a reply (1)\n"
           "  -s SIZE        octets of payload (56)\n"
-          "  -p PORT        UDP port of the echo service (7)\n"
+          "  --sweep SIZES  sizes in turn, from one to another in steps (of 100)\n"
+          "  --pattern HEX  fill the payload with these octets\n"
+          "  -A             send as soon as there is a reply\n"
+          "  -f             the same without a pause, and print dots\n"
           "  -I SOURCE      source address, or interface\n"
+          "  -M HINT        path MTU discovery: do, want, dont or probe\n"
+          "  -Q CLASS       traffic class\n"
+          "  -t HOPS        hop limit\n"
+          "  -6, -n         taken for ping's sake: always so\n"
           "  -q             print the summary alone\n"
           "  -D             print the time before each line\n"
+          "  -O             tell of a probe without an answer when the next leaves\n"
+          "  --slo LIST     objectives, as net.p99=30ms,srv.mean=5ms,loss=1%: exit code 3 if one\n"
+          "                 is missed\n"
+          "  --require-pdm  exit code 4 if the network's delay could not be measured\n"
           "  --json         print JSON Lines\n"
+          "  --csv          print lines with commas\n"
           "  --listen       be an echo service\n"
           "  -h, --help     this text\n"
           "  -V, --version  the version\n",
           out);
 }
 
-static bool parse_number(char option, const char *text, uint64_t min, uint64_t max, uint64_t *out)
+/* Options without one; false if OPTION is none of them. */
+static bool take_switch(int option, struct ping_options *options)
 {
-    char *end = NULL;
-
-    errno = 0;
-    *out = strtoull(text, &end, DECIMAL);
-    if (errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0' && *out >= min &&
-        *out <= max)
-        return true;
-    warnx("-%c %s: must be a number from %" PRIu64 " to %" PRIu64, option, text, min, max);
-    return false;
-}
-
-static bool parse_seconds(char option, const char *text, int64_t *out)
-{
-    char *end = NULL;
-    double seconds = strtod(text, &end);
-
-    /* Digits and a point alone: strtod would take "inf" and hexadecimal too. */
-    if (text[0] != '\0' && strspn(text, "0123456789.") == strlen(text) && *end == '\0' &&
-        seconds >= SECONDS_MIN && seconds <= SECONDS_MAX) {
-        *out = llround(seconds * (double)PDM_NSEC_PER_SEC);
-        return true;
-    }
-    warnx("-%c %s: must be seconds from %g to %g", option, text, SECONDS_MIN, SECONDS_MAX);
-    return false;
-}
-
-/* Options with an argument. */
-static bool parse_value(int option, struct ping_options *options)
-{
-    uint64_t number = 0;
-    char letter = (char)option;
-
     switch (option) {
-    case 'c':
-        return parse_number(letter, optarg, 1, INT64_MAX, &options->count);
-    case 'i':
-        return parse_seconds(letter, optarg, &options->interval);
-    case 'w':
-        return parse_seconds(letter, optarg, &options->deadline);
-    case 'W':
-        return parse_seconds(letter, optarg, &options->wait);
-    case 's':
-        if (!parse_number(letter, optarg, PROBE_HEADER, SIZE_MAX_UDP, &number))
-            return false;
-        options->size = (size_t)number;
+    case '6':
+    case 'n':
         return true;
-    case 'p':
-        if (!parse_number(letter, optarg, 1, UINT16_MAX, &number))
-            return false;
-        options->port = (uint16_t)number;
+    case 'q':
+        return options->quiet = true;
+    case 'D':
+        return options->timestamps = true;
+    case 'O':
+        return options->outstanding = true;
+    case 'A':
+        return options->adaptive = true;
+    case 'f':
+        return options->flood = true;
+    case LONG_REQUIRE_PDM:
+        return options->require_pdm = true;
+    case LONG_LISTEN:
+        return options->listen = true;
+    case LONG_JSON:
+        options->output = PING_JSON;
         return true;
-    case 'I':
-        options->source = optarg;
+    case LONG_CSV:
+        options->output = PING_CSV;
+        return true;
+    case LONG_ICMP:
+        options->method = PING_ICMP;
         return true;
     default:
-        print_usage(stderr);
         return false;
     }
+}
+
+static bool take(int option, struct ping_options *options)
+{
+    if (take_switch(option, options))
+        return true;
+    enum option_taken taken = ping_option_value(option, optarg, options);
+
+    if (taken == OPTION_UNKNOWN)
+        print_usage(stderr);
+    return taken == OPTION_TAKEN;
 }
 
 /* --listen takes no option that only a sender could follow. */
@@ -114,61 +111,75 @@ static bool check_operands(bool sender_only, int operands, const struct ping_opt
         warnx("--listen goes with -p and -I only");
         return false;
     }
-    if (operands != (options->listen ? 0 : 1)) {
-        warnx(options->listen ? "--listen takes no host" : "which host? (exactly one)");
+    if (options->listen ? operands != 0 : operands == 0) {
+        warnx(options->listen ? "--listen takes no host" : "which host?");
         print_usage(stderr);
+        return false;
+    }
+    if (operands > TARGETS_MAX) {
+        warnx("%d hosts at once at most", TARGETS_MAX);
         return false;
     }
     return true;
 }
 
+/* A flood without an interval of its own has none. */
+static bool check_interval(bool has_interval, struct ping_options *options)
+{
+    if (options->flood && !has_interval)
+        options->interval = 0;
+    if (options->interval >= FLOOD_INTERVAL_MIN || !options->flood || geteuid() == 0)
+        return true;
+    warnx("-f: who is not root must say an interval of 0.002 seconds or more with -i");
+    return false;
+}
+
 enum ping_parsed ping_options_parse(int argc, char **argv, struct ping_options *options)
 {
-    enum { LONG_JSON = 256, LONG_LISTEN };
-    static const struct option longs[] = {
-        {"json", no_argument, NULL, LONG_JSON},
-        {"listen", no_argument, NULL, LONG_LISTEN},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
-    };
-    bool sender_only = false;
+    bool sender_only = false, has_interval = false;
     int option = 0;
 
     *options = (struct ping_options){
         .port = ECHO_PORT,
         .interval = PDM_NSEC_PER_SEC,
         .wait = PDM_NSEC_PER_SEC,
-        .size = SIZE_DEFAULT,
+        .size = {.from = SIZE_DEFAULT, .sizes = 1},
+        .traffic_class = PING_UNSET,
+        .hop_limit = PING_UNSET,
+        .mtu_discovery = PING_UNSET,
     };
-    while ((option = getopt_long(argc, argv, "c:i:w:W:s:qDI:p:hV", longs, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, shorts, ping_long_options, NULL)) != -1) {
         sender_only = sender_only || (option != LONG_LISTEN && option != 'p' && option != 'I');
+        has_interval = has_interval || option == 'i';
         switch (option) {
-        case 'q':
-            options->quiet = true;
-            break;
-        case 'D':
-            options->timestamps = true;
-            break;
-        case LONG_JSON:
-            options->json = true;
-            break;
-        case LONG_LISTEN:
-            options->listen = true;
-            break;
         case 'h':
             print_usage(stdout);
             return PING_DONE;
         case 'V':
             puts("pdmping " PDM_RELEASE);
             return PING_DONE;
+        case '4':
+            warnx("-4: IPv4 has no destination options: pdmping is for IPv6");
+            return PING_BAD;
         default:
-            if (!parse_value(option, options))
+            if (!take(option, options))
                 return PING_BAD;
         }
     }
-    if (!check_operands(sender_only, argc - optind, options))
+    if (!check_operands(sender_only, argc - optind, options) ||
+        !check_interval(has_interval, options))
         return PING_BAD;
-    options->host = options->listen ? NULL : argv[optind];
+    options->hosts = argv + optind;
+    options->host_count = (size_t)(argc - optind);
     return PING_RUN;
+}
+
+size_t ping_size(const struct ping_options *options, uint64_t seq)
+{
+    return options->size.from + options->size.step * ((seq - 1) % options->size.sizes);
+}
+
+size_t ping_size_max(const struct ping_options *options)
+{
+    return ping_size(options, options->size.sizes);
 }

@@ -6,15 +6,19 @@
 
 enum { OCTET = 0xff };
 
-void probe_write(const struct probe *probe, uint8_t *payload, size_t size)
+void probe_fill(uint8_t *payload, size_t size, const uint8_t *pattern, size_t len)
 {
-    struct pdm_writer w = pdm_writer(payload, size);
+    for (size_t i = 0; i < size; i++)
+        payload[i] = len > 0 ? pattern[i % len] : (uint8_t)(i & OCTET);
+}
+
+void probe_write(const struct probe *probe, uint8_t *payload)
+{
+    struct pdm_writer w = pdm_writer(payload, PROBE_HEADER);
 
     pdm_write_u64(&w, probe->seq);
     pdm_write_u64(&w, (uint64_t)probe->sent);
     pdm_write_u64(&w, probe->run);
-    for (size_t i = PROBE_HEADER; i < size; i++)
-        payload[i] = (uint8_t)(i & OCTET);
 }
 
 bool probe_read(struct probe *probe, const uint8_t *payload, size_t size)

@@ -15,8 +15,10 @@ struct probe {
     uint64_t run; /* random: two runs to one service never mix up their replies */
 };
 
-/* SIZE is at least PROBE_HEADER. */
-void probe_write(const struct probe *probe, uint8_t *payload, size_t size);
+/* Fills a payload with the pattern, or with counting octets if LEN is 0. */
+void probe_fill(uint8_t *payload, size_t size, const uint8_t *pattern, size_t len);
+/* Writes the header; the payload has room for it. */
+void probe_write(const struct probe *probe, uint8_t *payload);
 /* False if it is too short to be one. */
 bool probe_read(struct probe *probe, const uint8_t *payload, size_t size);
 

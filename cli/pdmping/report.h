@@ -1,30 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What pdmping tells: as text like ping's, or as JSON Lines. */
+/*
+ * What pdmping tells, and how: a table of functions for each form of output. One that is NULL has
+ * nothing to say. They print to standard output without flushing; pdmping sees to that, and to it
+ * that nothing is called for single probes with -q.
+ */
 #ifndef CLI_PDMPING_REPORT_H
 #define CLI_PDMPING_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "cli/figures.h"
-#include "cli/pdmping/options.h"
+#include "cli/pdmping/losses.h"
+#include "cli/pdmping/slo.h"
 #include "cli/pdmping/tally.h"
+#include "cli/pdmping/verdict.h"
 
-#define PING_SCHEMA "pdmping/1"
+#define PING_SCHEMA "pdmping/2"
 
-enum {
-    REPORT_UDP_HEADER = 8, /* counted in a reply's octets, as ping counts ICMP's */
-    REPORT_NO_HOPS = -1,
-};
-
-struct reply {
-    uint64_t seq;
-    size_t bytes; /* of payload */
-    int hops;     /* hop limit on arrival, or REPORT_NO_HOPS */
-    int64_t rtt;
-    bool duplicate;
-    struct figures figures;
-};
+struct target;
 
 struct timeout {
     uint64_t seq;
@@ -38,22 +32,44 @@ struct failure {
     const char *text;
 };
 
-/* The whole run. */
+/* The run so far: of one target, or of all. */
 struct summary {
+    const struct ping_options *options;
+    const struct target *target; /* NULL: all */
     const struct tally *tally;
-    const struct pdmv2_stats *flow; /* the library's counters at the end */
+    const struct pdmv2_stats *flow; /* the library's counters; NULL for all */
+    const struct missing *missing;  /* why there are no figures, where there are none */
+    struct losses losses;
+    struct verdict verdict;
+    struct slo_result slo[SLO_MAX]; /* of the options' objectives */
 };
 
 struct report {
-    void (*start)(const struct ping_options *options, const char *address);
-    void (*reply)(const struct ping_options *options, const char *address, const struct reply *r);
-    void (*timeout)(const struct ping_options *options, const struct timeout *t);
-    void (*failure)(const struct ping_options *options, const struct failure *f);
-    void (*interim)(const struct ping_options *options, const struct summary *s);
-    void (*summary)(const struct ping_options *options, const struct summary *s);
+    /* Once, before all others. */
+    void (*begin)(const struct ping_options *options);
+    void (*start)(const struct target *t);
+    void (*sent)(const struct target *t, uint64_t seq);
+    /* With -O: a probe is about to leave, and the one before has no answer yet. */
+    void (*outstanding)(const struct target *t, uint64_t seq);
+    void (*reply)(const struct target *t, const struct reply *r);
+    /* The wait is over; a late reply may still follow. */
+    void (*timeout)(const struct target *t, const struct timeout *timeout);
+    /* T is NULL if the error is no single target's. */
+    void (*failure)(const struct target *t, const struct failure *f);
+    void (*interim)(const struct summary *s);
+    void (*summary)(const struct summary *s);
+    /* With several targets, after their summaries. */
+    void (*total)(const struct summary *s);
 };
+
+#define REPORT(report, what, ...)                                                                  \
+    do {                                                                                           \
+        if ((report)->what)                                                                        \
+            (report)->what(__VA_ARGS__);                                                           \
+    } while (0)
 
 extern const struct report report_text;
 extern const struct report report_json;
+extern const struct report report_csv;
 
 #endif

@@ -1,16 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* pdmping's two sockets. */
+/* Addresses, and what is set on pdmping's sockets. */
 #include "cli/pdmping/socket.h"
 
-#include <err.h>
 #include <errno.h>
 #include <netdb.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { PORT_TEXT = sizeof("65535") };
+
+static bool __attribute__((format(printf, 2, 3)))
+fail(char why[static ERROR_TEXT], const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(why, ERROR_TEXT, format, args);
+    va_end(args);
+    return false;
+}
 
 static int look_up(const char *host, uint16_t port, int flags, struct sockaddr_in6 *out)
 {
@@ -29,49 +40,6 @@ static int look_up(const char *host, uint16_t port, int flags, struct sockaddr_i
     return status;
 }
 
-static bool turn_on(int fd, int option)
-{
-    const int on = 1;
-
-    if (setsockopt(fd, IPPROTO_IPV6, option, &on, sizeof(on)) == 0)
-        return true;
-    warn("cannot set up a socket");
-    return false;
-}
-
-static bool bind_to(int fd, const struct sockaddr_in6 *address)
-{
-    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
-        return true;
-    if (errno == EACCES)
-        warn("port %u: choose one above 1023 with -p", ntohs(address->sin6_port));
-    else
-        warn("cannot bind to that address and port");
-    return false;
-}
-
-/* SOURCE, if it is no address, is an interface. */
-static bool bind_interface(int fd, const char *source)
-{
-    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, source, (socklen_t)strlen(source)) == 0)
-        return true;
-    warn("-I %s: neither an IPv6 address nor a usable interface", source);
-    return false;
-}
-
-/* Binds to what -I says; PORT is 0 for a sender, which may then be left unbound. */
-static bool bind_source(int fd, const struct ping_options *options, uint16_t port)
-{
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-
-    if (options->source && look_up(options->source, port, AI_NUMERICHOST, &address) != 0 &&
-        !bind_interface(fd, options->source))
-        return false;
-    if (port == 0 && IN6_IS_ADDR_UNSPECIFIED(&address.sin6_addr))
-        return true;
-    return bind_to(fd, &address);
-}
-
 /* A link-local address without a scope is on the interface that -I names. */
 static void add_scope(struct sockaddr_in6 *address, const char *source)
 {
@@ -79,66 +47,109 @@ static void add_scope(struct sockaddr_in6 *address, const char *source)
         address->sin6_scope_id = if_nametoindex(source);
 }
 
-static bool find_host(const struct ping_options *options, struct sockaddr_in6 *address,
-                      char text[static ADDRESS_TEXT])
+bool ping_resolve(const struct ping_options *options, const char *host,
+                  struct sockaddr_in6 *address, char text[static ADDRESS_TEXT],
+                  char why[static ERROR_TEXT])
 {
-    int status = look_up(options->host, options->port, 0, address);
+    uint16_t port = options->method == PING_ICMP ? 0 : options->port;
+    int status = look_up(host, port, 0, address);
 
-    if (status != 0) {
-        warnx("%s: no IPv6 address: %s", options->host,
-              status == EAI_SYSTEM ? strerror(errno) : gai_strerror(status));
-        return false;
-    }
-    if (IN6_IS_ADDR_MULTICAST(&address->sin6_addr)) {
-        warnx("%s: a multicast address has no delay of its own", options->host);
-        return false;
-    }
+    if (status != 0)
+        return fail(why, "%s: no IPv6 address: %s", host,
+                    status == EAI_SYSTEM ? strerror(errno) : gai_strerror(status));
+    if (IN6_IS_ADDR_MULTICAST(&address->sin6_addr))
+        return fail(why, "%s: a multicast address has no delay of its own", host);
+    if (IN6_IS_ADDR_V4MAPPED(&address->sin6_addr))
+        return fail(why, "%s: IPv4 has no destination options: pdmping is for IPv6", host);
     add_scope(address, options->source);
     status = getnameinfo((const struct sockaddr *)address, sizeof(*address), text, ADDRESS_TEXT,
                          NULL, 0, NI_NUMERICHOST);
-    if (status != 0)
-        warnx("%s: %s", options->host, gai_strerror(status));
-    return status == 0;
+    return status == 0 || fail(why, "%s: %s", host, gai_strerror(status));
 }
 
-static int open_udp(void)
+static bool set(int fd, int option, int value, char why[static ERROR_TEXT])
 {
-    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return setsockopt(fd, IPPROTO_IPV6, option, &value, sizeof(value)) == 0 ||
+           fail(why, "cannot set up a socket: %s", strerror(errno));
+}
+
+/* What the command line leaves alone is left to the kernel. */
+static bool set_asked(int fd, int option, int value, char why[static ERROR_TEXT])
+{
+    return value == PING_UNSET || set(fd, option, value, why);
+}
+
+static bool bind_to(int fd, const struct sockaddr_in6 *address, char why[static ERROR_TEXT])
+{
+    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+        return true;
+    if (errno == EACCES)
+        return fail(why, "port %u: choose one above 1023 with -p", ntohs(address->sin6_port));
+    return fail(why, "cannot bind to that address and port: %s", strerror(errno));
+}
+
+/* SOURCE, if it is no address, is an interface. */
+static bool bind_interface(int fd, const char *source, char why[static ERROR_TEXT])
+{
+    return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, source, (socklen_t)strlen(source)) == 0 ||
+           fail(why, "-I %s: neither an IPv6 address nor a usable interface", source);
+}
+
+/* Binds to what -I says; PORT is 0 for a sender, which may then be left unbound. */
+static bool bind_source(int fd, const struct ping_options *options, uint16_t port,
+                        char why[static ERROR_TEXT])
+{
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+
+    if (options->source && look_up(options->source, port, AI_NUMERICHOST, &address) != 0 &&
+        !bind_interface(fd, options->source, why))
+        return false;
+    if (port == 0 && IN6_IS_ADDR_UNSPECIFIED(&address.sin6_addr))
+        return true;
+    return bind_to(fd, &address, why);
+}
+
+static int open_socket(int type, int protocol, char why[static ERROR_TEXT])
+{
+    int fd = socket(AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 
     if (fd < 0)
-        warn("cannot open a socket");
+        (void)fail(why, "cannot open a socket: %s", strerror(errno));
     return fd;
 }
 
-int ping_socket_connect(const struct ping_options *options, char text[static ADDRESS_TEXT])
+int ping_socket(const struct ping_options *options, int type, int protocol,
+                char why[static ERROR_TEXT])
 {
-    struct sockaddr_in6 address = {0};
-
-    if (!find_host(options, &address, text))
-        return -1;
-    int fd = open_udp();
+    int fd = open_socket(type, protocol, why);
 
     if (fd < 0)
         return -1;
-    if (!turn_on(fd, IPV6_RECVHOPLIMIT) || !turn_on(fd, IPV6_RECVERR) ||
-        !bind_source(fd, options, 0))
-        goto fail;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+    if (set(fd, IPV6_RECVHOPLIMIT, 1, why) && set(fd, IPV6_RECVERR, 1, why) &&
+        set_asked(fd, IPV6_TCLASS, options->traffic_class, why) &&
+        set_asked(fd, IPV6_UNICAST_HOPS, options->hop_limit, why) &&
+        set_asked(fd, IPV6_MTU_DISCOVER, options->mtu_discovery, why) &&
+        bind_source(fd, options, 0, why))
         return fd;
-    warn("%s", text);
-fail:
     (void)close(fd);
     return -1;
 }
 
-int ping_socket_listen(const struct ping_options *options)
+bool ping_socket_connect(int fd, const struct sockaddr_in6 *address, const char *text,
+                         char why[static ERROR_TEXT])
 {
-    int fd = open_udp();
+    return connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+           fail(why, "%s: %s", text, strerror(errno));
+}
+
+int ping_socket_listen(const struct ping_options *options, char why[static ERROR_TEXT])
+{
+    int fd = open_socket(SOCK_DGRAM, 0, why);
 
     if (fd < 0)
         return -1;
-    if (turn_on(fd, IPV6_V6ONLY) && turn_on(fd, IPV6_RECVPKTINFO) &&
-        bind_source(fd, options, options->port))
+    if (set(fd, IPV6_V6ONLY, 1, why) && set(fd, IPV6_RECVPKTINFO, 1, why) &&
+        bind_source(fd, options, options->port, why))
         return fd;
     (void)close(fd);
     return -1;
