@@ -116,7 +116,7 @@ $(BUILD)/pdmprimary: $(PRIMARY) $(PRIMARY_SHARED) $(CONF) $(BUILD)/libpdmcore.a
 
 $(BUILD)/pdmping: $(PING) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $(filter %.o %.a,$^) -L$(BUILD) -lpdmv2 $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') -lsodium -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $(filter %.o %.a,$^) -L$(BUILD) -lpdmv2 $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') -lncursesw -ltinfo -lsodium -lm -o $@
 
 $(BUILD)/pdmperf: $(PERF) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
@@ -149,7 +149,7 @@ $(BUILD)/tests/unit/test_pdmrun: $(call objects,cli/pdmrun/elf.c cli/pdmrun/envi
 # Those of pdmping link its parts, without the library.
 $(BUILD)/tests/unit/test_pdmpin%: $(BUILD)/tests/unit/test_pdmpin%.o $(filter-out %/main.o %/run.o %/target.o,$(PING)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lsodium -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lncursesw -ltinfo -lsodium -lm -o $@
 
 # What of pdmperf needs neither libcurl nor the library.
 $(BUILD)/tests/unit/test_pdmperf: $(BUILD)/tests/unit/test_pdmperf.o $(call objects,$(patsubst %,cli/pdmperf/%.c,argument exchange format options schedule slowest tally verdict)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a

@@ -26,6 +26,7 @@ enum {
 const struct option ping_long_options[] = {
     {"json", no_argument, NULL, LONG_JSON},
     {"csv", no_argument, NULL, LONG_CSV},
+    {"live", no_argument, NULL, LONG_LIVE},
     {"listen", no_argument, NULL, LONG_LISTEN},
     {"icmp", no_argument, NULL, LONG_ICMP},
     {"tcp", optional_argument, NULL, LONG_TCP},

@@ -12,6 +12,7 @@
 enum {
     LONG_JSON = 256,
     LONG_CSV,
+    LONG_LIVE,
     LONG_LISTEN,
     LONG_ICMP,
     LONG_TCP,

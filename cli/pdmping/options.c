@@ -24,7 +24,7 @@ static void print_usage(FILE *out)
     fputs("usage: pdmping [-6ADfhnOqV] [-c COUNT] [-i INTERVAL] [-I SOURCE] [-M HINT] [-p PORT]\n"
           "               [-Q CLASS] [-s SIZE] [-t HOPS] [-w DEADLINE] [-W TIMEOUT] [--icmp]\n"
           "               [--tcp[=connect|request]] [--pattern HEX] [--sweep FROM:TO[:STEP]]\n"
-          "               [--slo LIST] [--require-pdm] [--json] [--csv] HOST...\n"
+          "               [--slo LIST] [--require-pdm] [--json | --csv | --live] HOST...\n"
           "       pdmping --listen [-p PORT] [-I SOURCE]\n"
           "  --icmp         ask by ICMPv6 echo, and not over UDP\n"
           "  --tcp          ask by a TCP handshake (connect), or an echo service by requests on\n"
@@ -52,6 +52,7 @@ static void print_usage(FILE *out)
           "  --require-pdm  exit code 4 if the network's delay could not be measured\n"
           "  --json         print JSON Lines\n"
           "  --csv          print lines with commas\n"
+          "  --live         draw the delays over time on the whole screen\n"
           "  --listen       be an echo service\n"
           "  -h, --help     this text\n"
           "  -V, --version  the version\n",
@@ -85,6 +86,9 @@ static bool take_switch(int option, struct ping_options *options)
     case LONG_CSV:
         options->output = PING_CSV;
         return true;
+    case LONG_LIVE:
+        options->output = PING_LIVE;
+        return true;
     case LONG_ICMP:
         options->method = PING_ICMP;
         return true;
@@ -114,6 +118,10 @@ static bool check_operands(bool sender_only, int operands, const struct ping_opt
     if (options->listen ? operands != 0 : operands == 0) {
         warnx(options->listen ? "--listen takes no host" : "which host?");
         print_usage(stderr);
+        return false;
+    }
+    if (options->output == PING_LIVE && options->quiet) {
+        warnx("-q shows no probes, and --live nothing else");
         return false;
     }
     if (operands > TARGETS_MAX) {

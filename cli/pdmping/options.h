@@ -17,7 +17,7 @@ enum {
 };
 
 enum ping_method { PING_UDP, PING_ICMP, PING_TCP_CONNECT, PING_TCP_REQUEST, PING_METHODS };
-enum ping_output { PING_TEXT, PING_JSON, PING_CSV };
+enum ping_output { PING_TEXT, PING_JSON, PING_CSV, PING_LIVE };
 
 /* Sizes of payload: the first, and so many steps up. */
 struct sweep {

@@ -56,6 +56,13 @@ struct report {
     void (*timeout)(const struct target *t, const struct timeout *timeout);
     /* T is NULL if the error is no single target's. */
     void (*failure)(const struct target *t, const struct failure *f);
+    /*
+     * A view that is drawn anew: takes keys, and says in NEXT when it wants to be called again
+     * (CLOCK_MONOTONIC); a key wakes it too. False: the user wants to end.
+     */
+    bool (*turn)(int64_t now, int64_t *next);
+    /* Before the summaries, and where a run fails. */
+    void (*end)(void);
     void (*interim)(const struct summary *s);
     void (*summary)(const struct summary *s);
     /* With several targets, after their summaries. */
@@ -71,5 +78,6 @@ struct report {
 extern const struct report report_text;
 extern const struct report report_json;
 extern const struct report report_csv;
+extern const struct report report_live;
 
 #endif

@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/clock.h"
 #include "cli/output.h"
 #include "cli/pdmping/report.h"
 #include "cli/pdmping/target.h"
+#include "cli/screen.h"
 #include "cli/signals.h"
 #include "core/limits.h"
 
@@ -26,14 +28,20 @@ struct run {
     struct control control;
     bool has_control;
     int64_t deadline; /* CLOCK_MONOTONIC */
+    int64_t turn;     /* when the report wants its next; INT64_MAX: it has none */
     unsigned turns;   /* since signals were looked for */
 };
 
 static const struct report *report_of(enum ping_output output)
 {
-    static const struct report *const reports[] = {
-        [PING_TEXT] = &report_text, [PING_JSON] = &report_json, [PING_CSV] = &report_csv};
+    static const struct report *const reports[] = {[PING_TEXT] = &report_text,
+                                                   [PING_JSON] = &report_json,
+                                                   [PING_CSV] = &report_csv,
+                                                   [PING_LIVE] = &report_live};
 
+    /* Where no view can be drawn there are lines. */
+    if (output == PING_LIVE && !screen_possible())
+        output = PING_TEXT;
     return reports[output];
 }
 
@@ -124,7 +132,7 @@ static bool is_over(const struct run *run, int64_t now)
 
 static int64_t next_event(const struct run *run)
 {
-    int64_t until = run->deadline;
+    int64_t until = run->deadline < run->turn ? run->deadline : run->turn;
 
     for (size_t i = 0; i < run->count; i++) {
         int64_t next = target_is_over(run->target[i]) ? INT64_MAX : target_next(run->target[i]);
@@ -138,7 +146,7 @@ static int64_t next_event(const struct run *run)
 /* Until something comes, a signal among it, or there is something to do. */
 static void wait_for_event(struct run *run, int64_t until)
 {
-    struct pollfd fds[TARGETS_MAX + CONTROL_KINDS];
+    struct pollfd fds[TARGETS_MAX + CONTROL_KINDS + 1];
     nfds_t count = 0;
     int64_t left = until - clock_monotonic();
 
@@ -154,6 +162,8 @@ static void wait_for_event(struct run *run, int64_t until)
     }
     for (size_t i = 0; i < CONTROL_KINDS && run->has_control; i++)
         fds[count++] = (struct pollfd){.fd = run->control.fd[i], .events = POLLIN};
+    if (run->report->turn)
+        fds[count++] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
     run->turns = 0;
     if (ppoll(fds, count, &timeout, signals_during_wait()) <= 0)
         return;
@@ -175,6 +185,12 @@ static bool send_probes(struct run *run, int64_t now)
     return eager && ++run->turns < TURNS_WITHOUT_SIGNALS;
 }
 
+/* False: the user wants to end. */
+static bool take_turn(struct run *run, int64_t now)
+{
+    return !run->report->turn || run->report->turn(now, &run->turn);
+}
+
 /* False if what is printed does not arrive. */
 static bool ping_until_over(struct run *run)
 {
@@ -188,7 +204,7 @@ static bool ping_until_over(struct run *run)
             target_settle(run->target[i], now);
         if (signals_take_quit())
             tell_interim(run);
-        if (is_over(run, now))
+        if (is_over(run, now) || !take_turn(run, now))
             return true;
         bool eager = send_probes(run, now);
 
@@ -263,13 +279,16 @@ static enum ping_exit tell_summaries(const struct run *run)
 
 enum ping_exit ping_run(const struct ping_options *options)
 {
-    struct run run = {.options = options, .report = report_of(options->output)};
+    struct run run = {.options = options, .report = report_of(options->output), .turn = INT64_MAX};
     enum ping_exit result = PING_FAILED;
 
     REPORT(run.report, begin, options);
     if (open_targets(&run)) {
         start_targets(&run);
-        if (ping_until_over(&run))
+        bool whole = ping_until_over(&run);
+
+        REPORT(run.report, end);
+        if (whole)
             result = tell_summaries(&run);
     }
     (void)output_flush();

@@ -11,11 +11,12 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/e2e/terminal.sh
+. tests/e2e/terminal.sh
 
 SMALL=80x24
 LARGE=200x50
 FLOWS=40
-SOON=5 # seconds until a view shows what it should
 
 PASSED=0 FAILED=0
 check() { # WHAT CMD...
@@ -32,36 +33,7 @@ check() { # WHAT CMD...
 PDMCTL=$AGENTS_BIN/pdmctl
 flows() { client "$PDMCTL" flows "$@"; }
 
-# Terminals.
-
 not() { ! "$@"; }
-
-tm() { tmux -L "pdm-$$" -f /dev/null "$@"; }
-# SIZE CMD: a shell in a terminal, which runs CMD; with something on it from before
-terminal() {
-    tm new-session -d -x "${1%x*}" -y "${1#*x}" "ip netns exec $CLIENT_NS env PDMV2_AGENT=$NET_DIR/client/agent.sock PS1='$ ' TERM=tmux-256color bash --norc"
-    tm set-option -g status off >/dev/null
-    tm resize-window -x "${1%x*}" -y "${1#*x}"
-    type_in "echo before; stty -g >$NET_DIR/before" Enter
-    wait_for "[ -s '$NET_DIR/before' ]" "$SOON"
-    [ -z "${2:-}" ] || type_in "$2" Enter
-}
-type_in() { tm send-keys "$@"; }
-seen() { tm capture-pane -p; }
-terminal_end() { tm kill-server 2>/dev/null; rm -f "$NET_DIR/before" "$NET_DIR/after"; }
-shows() { wait_for "seen | grep -qE -- '$1'" "$SOON" || { seen; return 1; }; }
-lines() { [ "$(seen | grep -c .)" = "$1" ] || { seen; return 1; }; }
-# The shell is back, with what was there before, and the terminal's settings.
-as_before() {
-    shows '^\$ ?$' || return
-    seen >"$NET_DIR/screen"
-    cat "$NET_DIR/screen"
-    grep -q '^before$' "$NET_DIR/screen" && not grep -q 'sorted by' "$NET_DIR/screen" || return
-    type_in "stty -g >$NET_DIR/after" Enter
-    wait_for "[ -s '$NET_DIR/after' ]" "$SOON"
-    cmp "$NET_DIR/before" "$NET_DIR/after"
-}
-coloured() { tm capture-pane -p -e | grep -q "$(printf '\033\\[[0-9;]*3[1-7]m')"; }
 
 net_up 31 || exit
 net_on_exit terminal_end
@@ -97,54 +69,53 @@ json() { flows -j --sort pid --peer "$SERVER_ADDR" | jq -se 'length == '$FLOWS' 
 check "JSON likewise" json
 
 # Watched.
-terminal $SMALL "$PDMCTL flows --watch -i 0.5"
-check "$SMALL: a view" shows "pdmctl flows .* $FLOWS flows, from 1 "
-check "$SMALL: fills the screen" lines 24
-fits() { [ "$(seen | wc -L)" -le "$1" ]; }
-check "$SMALL: no line is longer" fits 80
-type_in s
-check "s: sorted by something else" shows '^sorted by srv '
-type_in Down Down Down
-check "down: further on" shows "from 4 "
-type_in End
-check "end: the last" shows "from $((FLOWS - 24 + 3 + 1)) "
-type_in Home
-tm resize-window -x 200 -y 50
-check "resized to $LARGE: all of them, all columns" shows 'PATH$'
-check "resized to $LARGE: fills it" lines $((FLOWS + 3))
-tm resize-window -x 80 -y 24
-wait_for "lines 24" "$SOON"
-check "and back" lines 24
-tm resize-window -x 20 -y 2
+terminal_begin $SMALL "$PDMCTL flows --watch -i 0.5"
+check "$SMALL: a view" terminal_shows "pdmctl flows .* $FLOWS flows, from 1 "
+check "$SMALL: fills the screen" terminal_lines 24
+check "$SMALL: no line is longer" terminal_fits 80
+terminal_type s
+check "s: sorted by something else" terminal_shows '^sorted by srv '
+terminal_type Down Down Down
+check "down: further on" terminal_shows "from 4 "
+terminal_type End
+check "end: the last" terminal_shows "from $((FLOWS - 24 + 3 + 1)) "
+terminal_type Home
+terminal_resize 200x50
+check "resized to $LARGE: all of them, all columns" terminal_shows 'PATH$'
+check "resized to $LARGE: fills it" terminal_lines $((FLOWS + 3))
+terminal_resize 80x24
+wait_for "terminal_lines 24" "$TERMINAL_SOON"
+check "and back" terminal_lines 24
+terminal_resize 20x2
 sleep 0.7
-tm resize-window -x 80 -y 24
-check "and after one too small for anything" shows "$FLOWS flows, from 1 "
-type_in q
-check "q: the terminal is as it was" as_before
+terminal_resize 80x24
+check "and after one too small for anything" terminal_shows "$FLOWS flows, from 1 "
+terminal_type q
+check "q: the terminal is as it was" terminal_as_before
 terminal_end
 
-terminal $LARGE "$PDMCTL flows --watch"
-check "$LARGE: a view" shows "$FLOWS flows, from 1 "
-check "$LARGE: the delays that the link has" shows ' 10\.[0-9]{3} .* carries$'
-type_in C-c
-check "^C: the terminal is as it was" as_before
-type_in "NO_COLOR=1 $PDMCTL flows --watch" Enter
-check "NO_COLOR: a view" shows "$FLOWS flows, from 1 "
-type_in C-z
-check "^Z: the shell is there" shows Stopped
-type_in fg Enter
-check "fg: the view again" shows "$FLOWS flows, from 1 "
-type_in q
-check "and then as before" as_before
+terminal_begin $LARGE "$PDMCTL flows --watch"
+check "$LARGE: a view" terminal_shows "$FLOWS flows, from 1 "
+check "$LARGE: the delays that the link has" terminal_shows ' 10\.[0-9]{3} .* carries$'
+terminal_type C-c
+check "^C: the terminal is as it was" terminal_as_before
+terminal_type "NO_COLOR=1 $PDMCTL flows --watch" Enter
+check "NO_COLOR: a view" terminal_shows "$FLOWS flows, from 1 "
+terminal_type C-z
+check "^Z: the shell is there" terminal_shows Stopped
+terminal_type fg Enter
+check "fg: the view again" terminal_shows "$FLOWS flows, from 1 "
+terminal_type q
+check "and then as before" terminal_as_before
 
 terminal_end
 
-terminal $LARGE "TERM=dumb $PDMCTL flows --watch -i 0.5"
-check "a dumb terminal: one table after the other" shows "^[0-9:]{8}  $FLOWS flows"
-escapes() { tm capture-pane -p -e | grep "$(printf '\033')"; }
+terminal_begin $LARGE "TERM=dumb $PDMCTL flows --watch -i 0.5"
+check "a dumb terminal: one table after the other" terminal_shows "^[0-9:]{8}  $FLOWS flows"
+escapes() { terminal_tmux capture-pane -p -e | grep "$(printf '\033')"; }
 check "a dumb terminal: no escape sequences" not escapes
-type_in C-c
-check "a dumb terminal: ^C" shows '^\$ ?$|\^C\$'
+terminal_type C-c
+check "a dumb terminal: ^C" terminal_shows '^\$ ?$|\^C\$'
 terminal_end
 
 piped() {
@@ -156,17 +127,17 @@ full() { flows --watch >/dev/full 2>"$NET_DIR/err"; [ $? = 1 ] && grep 'cannot w
 check "output that cannot be written" full
 
 # Without an agent.
-terminal $SMALL "$PDMCTL flows --watch -i 0.3; echo exit code \$?"
-check "a view" shows "$FLOWS flows, from 1 "
+terminal_begin $SMALL "$PDMCTL flows --watch -i 0.3; echo exit code \$?"
+check "a view" terminal_shows "$FLOWS flows, from 1 "
 agents_down
-check "the agent ends: the view says so" shows '^no agent at '
-check "in colour" coloured
-type_in q
-check "and then the exit code" shows '^exit code 3$'
-type_in "NO_COLOR=1 $PDMCTL flows --watch" Enter
-check "NO_COLOR: the view says so too" shows '^no agent at .*s$'
-check "without colours" not coloured
-type_in q
+check "the agent ends: the view says so" terminal_shows '^no agent at '
+check "in colour" terminal_coloured
+terminal_type q
+check "and then the exit code" terminal_shows '^exit code 3$'
+terminal_type "NO_COLOR=1 $PDMCTL flows --watch" Enter
+check "NO_COLOR: the view says so too" terminal_shows '^no agent at .*s$'
+check "without colours" terminal_plain
+terminal_type q
 terminal_end
 gone() { flows --watch >"$NET_DIR/out" 2>"$NET_DIR/err"; [ $? = 3 ] && grep 'no agent at' "$NET_DIR/err"; }
 check "no agent, into a file: a line and exit code 3" gone
