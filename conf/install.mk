@@ -40,7 +40,7 @@ FILES = $(call put_in,755,$(USER_PROGRAMS:%=$(BUILD)/%),$(BINDIR)) \
     $(call put_in,644,README.md CHANGELOG.md LICENSE,$(DOCDIR)) \
     $(call put_in,644,conf/pdmv2.conf conf/pdmprimary.conf conf/wireshark/pdmv2.lua \
         conf/grafana/pdmv2.json conf/prometheus/pdmv2.rules.yml,$(DOCDIR)/examples) \
-    $(call put_in,644,conf/schema/pdmctl-decode-1.json,$(DOCDIR))
+    $(call put_in,644,$(wildcard conf/schema/*.json),$(DOCDIR))
 
 place = $(lastword $(subst :, ,$(1)))
 LIBRARY_LINK = $(LIBDIR)/libpdmv2.so

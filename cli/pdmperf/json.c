@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One JSON object for each event; all times are integers in nanoseconds. The schema is
- * conf/schema/pdmperf.json.
+ * conf/schema/pdmperf-1.json.
  */
 #include "cli/json.h"
 

@@ -22,7 +22,7 @@ import sys
 import jsonschema
 
 MS = 1_000_000
-SCHEMA = "conf/schema/pdmperf.json"
+SCHEMA = "conf/schema/pdmperf-1.json"
 NETWORK_OFF = 2 * MS  # at most, of medians, on a busy machine
 SERVER_OFF = 5 * MS
 # What the socket's stamps do not see of the wait for an answer: this host's work.

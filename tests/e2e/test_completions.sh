@@ -41,7 +41,7 @@ options_of_help() {
 options_of_manual() {
     sed -n '/^\.Sh DESCRIPTION/,/^\.Sh ENVIRONMENT/p' man/"$1".[18] |
         sed -nE '/^\.It Fl/{s/^\.It //; s/Fl Fl ([a-z-]+)/--\1/g; s/Fl ([A-Za-z0-9])/-\1/g; s/ , / /g
-            s/ Ar .*$/=/; p}' | sort -u
+            s/ Ns Op = Ns Ar .*$//; s/ Ar .*$/=/; p}' | sort -u
 }
 
 # TABLE'S AND OTHER, functions, PROGRAM
