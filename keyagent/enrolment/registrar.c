@@ -7,46 +7,20 @@
 #include <string.h>
 
 #include "keyagent/clock.h"
+#include "keyagent/enrolment/registrar_inside.h"
 #include "keyagent/log.h"
-#include "keyagent/tls/link.h"
 
-/* Whom to connect to. */
-struct terms {
-    char *primary[CONFIG_PRIMARIES_MAX];
-    size_t primaries;
-    char *name; /* in their certificates */
-};
-
-struct registrar {
-    const struct registrar_place *place;
-    struct terms terms;
-    struct credentials *credentials;
-    struct enrolment *enrolment;
-    struct pairing_use pairings;
-    struct link *link; /* NULL: RETRY is pending */
-    struct event *retry;
-    unsigned turn;     /* of the primaries: which is connected to */
-    unsigned failures; /* in a row */
-    bool up;
-    bool enrolled;        /* by this connection */
-    bool ending;          /* this connection, and why has been told */
-    unsigned unanswered;  /* requests */
-    int64_t waiting_from; /* for an answer */
-    int64_t refused_until;
-    int64_t trusted_until; /* then its certificate is looked at again */
-};
-
-static void free_terms(struct terms *terms)
+static void free_terms(struct registrar_terms *terms)
 {
     for (size_t i = 0; i < terms->primaries; i++)
         free(terms->primary[i]);
     free(terms->name);
-    *terms = (struct terms){0};
+    *terms = (struct registrar_terms){0};
 }
 
-static bool copy_terms(struct terms *terms, const struct config_association *from)
+static bool copy_terms(struct registrar_terms *terms, const struct config_association *from)
 {
-    *terms = (struct terms){.name = strdup(from->primary_name)};
+    *terms = (struct registrar_terms){.name = strdup(from->primary_name)};
     bool good = terms->name != NULL;
 
     for (size_t i = 0; i < from->primaries && good; i++) {
@@ -59,12 +33,12 @@ static bool copy_terms(struct terms *terms, const struct config_association *fro
     return good;
 }
 
-static const char *association(const struct registrar *r)
+const char *registrar_association(const struct registrar *r)
 {
     return enrolment_name(r->enrolment);
 }
 
-static const char *primary(const struct registrar *r)
+const char *registrar_primary(const struct registrar *r)
 {
     return r->terms.primary[r->turn % r->terms.primaries];
 }
@@ -92,91 +66,15 @@ static void retry_later(struct registrar *r)
     evtimer_add(r->retry, &after);
 }
 
-/* WHAT: one line, or NULL if it has been told. */
-static void end_link(struct registrar *r, const char *what)
+void registrar_end(struct registrar *r, const char *what)
 {
     if (r->ending)
         return;
     if (what != NULL)
-        log_error("association %s: primary %s: %s; connecting again", association(r), primary(r),
-                  what);
+        log_error("association %s: primary %s: %s; connecting again", registrar_association(r),
+                  registrar_primary(r), what);
     r->ending = true;
     link_close(r->link);
-}
-
-static bool transmit(struct registrar *r, enum pdm_command command, enum pdm_direction direction,
-                     const uint8_t *body, size_t len)
-{
-    struct pdm_registration_header header = {
-        .command = (uint8_t)command, .direction = (uint8_t)direction, .length = (uint32_t)len};
-    uint8_t *message = malloc(PDM_REGISTRATION_HEADER + len);
-
-    if (message == NULL) {
-        end_link(r, "out of memory");
-        return false;
-    }
-    pdm_registration_header_put(message, &header);
-    memcpy(message + PDM_REGISTRATION_HEADER, body, len);
-    bool good = link_send(r->link, message, PDM_REGISTRATION_HEADER + len);
-    free(message);
-    if (!good)
-        end_link(r, "does not read what it is sent");
-    else if (direction == PDM_REQUEST && r->unanswered++ == 0)
-        r->waiting_from = clock_now();
-    return good;
-}
-
-static void answered(struct registrar *r)
-{
-    r->unanswered -= r->unanswered > 0;
-    r->waiting_from = clock_now();
-}
-
-static void ask_for_secrets(struct registrar *r)
-{
-    size_t len;
-    uint8_t *body = enrolment_ask(r->enrolment, &len);
-
-    if (body == NULL)
-        end_link(r, "out of memory");
-    else
-        transmit(r, PDM_COMMAND_SECRET, PDM_REQUEST, body, len);
-    free(body);
-}
-
-/* What the enrolment asks for. */
-
-static bool may_ask(const struct registrar *r)
-{
-    return r->enrolled && !r->ending;
-}
-
-static bool ask_poll(void *arg, const struct pdm_poll_request *request)
-{
-    struct registrar *r = arg;
-    uint8_t body[sizeof *request];
-    struct pdm_writer w = pdm_writer(body, sizeof body);
-
-    pdm_put_poll_request(&w, request);
-    return may_ask(r) && transmit(r, PDM_COMMAND_POLL, PDM_REQUEST, body, (size_t)(w.at - body));
-}
-
-static bool ask_block(void *arg, const struct pdm_block_request *request)
-{
-    struct registrar *r = arg;
-    uint8_t body[sizeof *request];
-    struct pdm_writer w = pdm_writer(body, sizeof body);
-
-    pdm_put_block_request(&w, request);
-    return may_ask(r) && transmit(r, PDM_COMMAND_BLOCK, PDM_REQUEST, body, (size_t)(w.at - body));
-}
-
-static enum pdm_status ask_peer(void *arg, struct enrolment *e,
-                                const struct enrolment_pairing *pairing)
-{
-    const struct registrar *r = arg;
-
-    return pairing_use_ask(&r->pairings, e, pairing);
 }
 
 /* To the agent. */
@@ -221,111 +119,12 @@ static void list_cleared(void *arg, struct enrolment *e, uint32_t pair)
     agent_list_cleared(agent_of(arg), e, pair);
 }
 
-/* What the primary says. */
-
-static void enrolled(struct registrar *r)
+static enum pdm_status ask_peer(void *arg, struct enrolment *e,
+                                const struct enrolment_pairing *pairing)
 {
-    if (!r->enrolled)
-        log_info("association %s: enrolled by %s, %zu pairs of organisations", association(r),
-                 primary(r), enrolment_pairs(r->enrolment));
-    r->enrolled = true;
-    r->failures = 0;
-    r->refused_until = 0;
-}
+    const struct registrar *r = arg;
 
-static void refused(struct registrar *r)
-{
-    log_error("association %s: %s refuses this host: what it had from it is dropped; are the "
-              "addresses in its certificate on the organisation's list?",
-              association(r), primary(r));
-    r->enrolled = false;
-    r->refused_until = clock_now() + REGISTRAR_REFUSED_NS;
-    enrolment_cut_off(r->enrolment);
-    enrolment_drop(r->enrolment);
-}
-
-static const char *take_secrets(struct registrar *r, struct pdm_reader *body)
-{
-    enum pdm_registration_status status;
-    const char *wrong = enrolment_take_secrets(r->enrolment, body, clock_now(), &status);
-
-    answered(r);
-    if (wrong != NULL)
-        return wrong;
-    switch (status) {
-    case PDM_REGISTRATION_OK:
-        enrolled(r);
-        return NULL;
-    case PDM_REGISTRATION_REFUSED:
-        refused(r);
-        return NULL;
-    case PDM_REGISTRATION_LATER:
-        end_link(r, "cannot say now what this host is to have");
-        return NULL;
-    default:
-        return "a status that does not go with it";
-    }
-}
-
-static const char *take_list(struct registrar *r, struct pdm_reader *body)
-{
-    struct pdm_list_response response;
-    uint8_t answer[sizeof response];
-    struct pdm_writer w = pdm_writer(answer, sizeof answer);
-    const char *wrong = enrolment_take_list(r->enrolment, body, &response);
-
-    if (wrong != NULL)
-        return wrong;
-    pdm_put_list_response(&w, &response);
-    transmit(r, PDM_COMMAND_LIST, PDM_RESPONSE, answer, (size_t)(w.at - answer));
-    return NULL;
-}
-
-static const char *take_poll(struct registrar *r, struct pdm_reader *body)
-{
-    answered(r);
-    return enrolment_take_poll(r->enrolment, body, clock_now());
-}
-
-static const char *take_block(struct registrar *r, struct pdm_reader *body)
-{
-    answered(r);
-    return enrolment_take_block(r->enrolment, body, clock_now());
-}
-
-/* What a primary may send to one of its secondaries. */
-static const struct {
-    enum pdm_command command;
-    enum pdm_direction direction;
-    const char *name;
-    const char *(*take)(struct registrar *r, struct pdm_reader *body);
-} messages[] = {
-    {PDM_COMMAND_SECRET, PDM_RESPONSE, "SECRET", take_secrets},
-    {PDM_COMMAND_LIST, PDM_REQUEST, "LIST", take_list},
-    {PDM_COMMAND_POLL, PDM_RESPONSE, "POLL", take_poll},
-    {PDM_COMMAND_BLOCK, PDM_RESPONSE, "BLOCK", take_block},
-};
-
-static void on_message(struct link *link, const struct pdm_registration_header *header,
-                       struct pdm_reader *body, void *arg)
-{
-    struct registrar *r = arg;
-
-    (void)link;
-    if (r->ending)
-        return;
-    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
-        if (messages[i].command != header->command || messages[i].direction != header->direction)
-            continue;
-        const char *wrong = messages[i].take(r, body);
-        if (wrong == NULL)
-            return;
-        log_error("association %s: primary %s: its %s cannot be used: %s; connecting again",
-                  association(r), primary(r), messages[i].name, wrong);
-        end_link(r, NULL);
-        return;
-    }
-    end_link(r, "sent a message that is not for secondaries");
+    return pairing_use_ask(&r->pairings, e, pairing);
 }
 
 /* The connection. */
@@ -336,9 +135,9 @@ static void on_up(struct link *link, void *arg)
 
     r->up = true;
     r->trusted_until = clock_now() + REGISTRAR_TRUST_NS;
-    log_info("association %s: connected to %s at %s", association(r), primary(r),
-             link_peer(link)->from);
-    ask_for_secrets(r);
+    log_info("association %s: connected to %s at %s", registrar_association(r),
+             registrar_primary(r), link_peer(link)->from);
+    registrar_ask(r);
 }
 
 /* Of those that cannot be connected to each is told once, until one can be. */
@@ -349,9 +148,11 @@ static void tell_down(const struct registrar *r, const char *why)
     if (r->ending)
         return;
     if (r->up)
-        log_warning("association %s: connection to %s lost: %s", association(r), primary(r), what);
+        log_warning("association %s: connection to %s lost: %s", registrar_association(r),
+                    registrar_primary(r), what);
     else if (r->failures < r->terms.primaries)
-        log_warning("association %s: cannot connect to %s: %s", association(r), primary(r), what);
+        log_warning("association %s: cannot connect to %s: %s", registrar_association(r),
+                    registrar_primary(r), what);
 }
 
 /* Nothing is left of the connection: the next is for another primary. */
@@ -377,7 +178,8 @@ static void on_down(struct link *link, const char *why, void *arg)
     over(r);
 }
 
-static const struct link_handlers handlers = {.up = on_up, .message = on_message, .down = on_down};
+static const struct link_handlers handlers = {
+    .up = on_up, .message = registrar_message, .down = on_down};
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
@@ -385,11 +187,11 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    r->link = link_connect(r->place->base, r->place->dns, r->credentials, primary(r), 0,
+    r->link = link_connect(r->place->base, r->place->dns, r->credentials, registrar_primary(r), 0,
                            r->terms.name, &handlers, r);
     if (r->link == NULL) {
-        log_error("association %s: cannot connect to %s: out of memory", association(r),
-                  primary(r));
+        log_error("association %s: cannot connect to %s: out of memory", registrar_association(r),
+                  registrar_primary(r));
         over(r);
     }
 }
@@ -403,8 +205,8 @@ struct registrar *registrar_new(const struct registrar_place *place,
                                                  .peer_changed = peer_changed,
                                                  .list_changed = list_changed,
                                                  .list_cleared = list_cleared,
-                                                 .poll = ask_poll,
-                                                 .block = ask_block,
+                                                 .poll = registrar_poll,
+                                                 .block = registrar_block,
                                                  .pairing = ask_peer};
     static const struct timeval at_once;
     struct registrar *r = calloc(1, sizeof *r);
@@ -441,7 +243,7 @@ bool registrar_set(struct registrar *r, const struct config_association *from,
                    struct credentials *credentials)
 {
     static const struct timeval at_once;
-    struct terms terms;
+    struct registrar_terms terms;
 
     if (!copy_terms(&terms, from))
         return false;
@@ -470,15 +272,15 @@ void registrar_tick(struct registrar *r, int64_t now)
     if (now >= r->trusted_until) {
         r->trusted_until = now + REGISTRAR_TRUST_NS;
         if (!link_still_trusted(r->link, r->credentials)) {
-            end_link(r, "its certificate has expired or was revoked");
+            registrar_end(r, "its certificate has expired or was revoked");
             return;
         }
     }
     if (r->unanswered > 0 && now - r->waiting_from > REGISTRAR_SILENCE_NS) {
-        end_link(r, "does not answer");
+        registrar_end(r, "does not answer");
     } else if (r->refused_until != 0 && now >= r->refused_until) {
         r->refused_until = 0;
-        ask_for_secrets(r);
+        registrar_ask(r);
     }
 }
 
