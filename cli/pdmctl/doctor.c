@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "cli/json.h"
 #include "cli/output.h"
+#include "cli/pdmctl/line.h"
 #include "cli/pdmctl/pdmctl.h"
 
 enum { DETAIL_MAX = 1024 };
@@ -26,10 +26,8 @@ static void (*const checks[])(struct doctor *d) = {
 static void tell_line(enum finding finding, const char *check, const char *advice,
                       const char *detail)
 {
-    struct json j = json_open();
+    struct json j = line_open("finding");
 
-    json_string(&j, "schema", PDMCTL_SCHEMA);
-    json_string(&j, "type", "finding");
     json_string(&j, "check", check);
     json_string(&j, "finding", words[finding]);
     json_string(&j, "detail", detail);

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/json.h"
 #include "cli/pdmctl/flow_list.h"
 #include "cli/pdmctl/format.h"
+#include "cli/pdmctl/line.h"
 #include "cli/pdmctl/pdmctl.h"
 #include "cli/pdmctl/watch.h"
 #include "conf/value.h"
@@ -33,11 +33,9 @@ static void flow_line(const struct flow *f)
         PDM_COUNTERS(COUNTER_NAME)
 #undef COUNTER_NAME
     };
-    struct json j = json_open();
+    struct json j = line_open("flow");
     char text[FORMAT_MAX];
 
-    json_string(&j, "schema", PDMCTL_SCHEMA);
-    json_string(&j, "type", "flow");
     json_string(&j, "local", format_endpoint(text, f->tuple.saddr, f->tuple.sport));
     json_string(&j, "peer", format_endpoint(text, f->tuple.daddr, f->tuple.dport));
     json_string(&j, "protocol", format_protocol(text, f->tuple.proto));

@@ -60,6 +60,11 @@ char *format_duration(char out[static FORMAT_MAX], uint64_t ms)
     return out;
 }
 
+char *format_seconds(char out[static FORMAT_MAX], uint64_t seconds)
+{
+    return format_duration(out, seconds > UINT64_MAX / 1000 ? UINT64_MAX : seconds * 1000);
+}
+
 char *format_ms(char out[static FORMAT_MAX], int64_t ns)
 {
     (void)snprintf(out, FORMAT_MAX, "%.3f", (double)ns / PDM_NSEC_PER_MSEC);

@@ -16,6 +16,8 @@ char *format_prefix(char out[static FORMAT_MAX], const uint8_t *addr, uint8_t le
 char *format_endpoint(char out[static FORMAT_MAX], const uint8_t *addr, uint16_t port);
 /* The two largest units of a time in milliseconds: "1h 2m", "3m 4s", "5.0s". */
 char *format_duration(char out[static FORMAT_MAX], uint64_t ms);
+/* The same of a time in seconds. */
+char *format_seconds(char out[static FORMAT_MAX], uint64_t seconds);
 /* Nanoseconds in milliseconds with 3 decimals. */
 char *format_ms(char out[static FORMAT_MAX], int64_t ns);
 /* A protocol's name, or its number. */

@@ -9,8 +9,6 @@
 
 #include "cli/agent_client.h"
 
-#define PDMCTL_SCHEMA "pdmctl/1"
-
 enum { PDMCTL_ADDRESSES_MAX = LINK_ADDRESSES_MAX };
 
 enum pdmctl_exit {

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "cli/agent_client.h"
-#include "cli/json.h"
-#include "cli/pdmctl/pdmctl.h"
 #include "cli/pdmctl/format.h"
+#include "cli/pdmctl/line.h"
+#include "cli/pdmctl/pdmctl.h"
 #include "cli/pdmctl/table.h"
 #include "core/registration.h"
 #include "core/suite.h"
@@ -73,10 +73,8 @@ static bool association_line(struct pdm_reader *body, void *context)
     pdm_get_association(body, &a);
     if (body->bad)
         return false;
-    struct json j = json_open();
+    struct json j = line_open("association");
 
-    json_string(&j, "schema", PDMCTL_SCHEMA);
-    json_string(&j, "type", "association");
     json_string(&j, "name", format_name(name, a.name));
     json_unsigned(&j, "association", a.association);
     json_string(&j, "mode", mode_of(&a));
@@ -124,10 +122,8 @@ static void agent_text(const char *path, const struct pdm_status_reply *s)
 
 static void agent_line(const char *path, const struct pdm_status_reply *s)
 {
-    struct json j = json_open();
+    struct json j = line_open("agent");
 
-    json_string(&j, "schema", PDMCTL_SCHEMA);
-    json_string(&j, "type", "agent");
     json_string(&j, "socket", path);
     json_unsigned(&j, "pid", s->pid);
     json_unsigned(&j, "uptime_ms", s->uptime_ms);
