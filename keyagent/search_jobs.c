@@ -163,6 +163,18 @@ static bool job_again(struct search *s, struct search_job *job, const struct key
     return opened;
 }
 
+/* A secret that has come since the search began was not tried: that what was asked for is no good
+ * cannot be said then. Whoever asks again has it searched for under that, too. */
+static bool has_tried(const struct search_job *job, const struct keying *k)
+{
+    const uint32_t newest = k->of[k->count - 1].serial;
+
+    for (uint32_t i = 0; i < job->spans; i++)
+        if (job->span[i].serial == newest)
+            return true;
+    return false;
+}
+
 /* Secrets may have come and gone since the search began: one that is gone opens nothing. */
 static void job_slice(struct search *s, struct search_job *job, const struct keying *k, int64_t now,
                       struct search_hit *hit)
@@ -185,7 +197,8 @@ static void job_slice(struct search *s, struct search_job *job, const struct key
     }
     if (!more)
         return;
-    search_give_up(s, &job->target, k, now);
+    if (has_tried(job, k))
+        search_give_up(s, &job->target, k, now);
     job_end(s, job);
 }
 

@@ -328,6 +328,31 @@ Test(search, a_filtered_peers_searches_end)
     cr_expect_eq(search.jobs, 0);
 }
 
+/* Under which the option may be a good one. */
+Test(search, a_secret_that_comes_meanwhile_is_not_blamed)
+{
+    struct association *a = &associations.item[0];
+    struct search_target target = forged(7, 0);
+    struct search_kri found;
+    struct search_hit hit;
+    struct keying k;
+    const uint8_t id[LEDGER_ID_LEN] = {1};
+
+    a->undecryptable = CONFIG_UNDECRYPTABLE_FILTER;
+    cr_assert_eq(search_ask(&search, &target, NULL, now, &found), PDM_STATUS_LATER);
+    cr_assert(ledger_scope(&ledger, id, NULL, &a->secret));
+    while (search_run(&search, now, &hit))
+        ;
+    cr_expect_eq(search.jobs, 0);
+    cr_expect_eq(keying_of(&associations, a, tuple.daddr, tuple.saddr, 0, now, &k), PDM_STATUS_OK);
+    cr_expect_eq(search_penalty(&search, a, &k, tuple.saddr, now), 0);
+    cr_expect_eq(search_ask(&search, &target, NULL, now, &found), PDM_STATUS_LATER);
+    while (search_run(&search, clock_now(), &hit))
+        ;
+    cr_expect_gt(search_penalty(&search, a, &k, tuple.saddr, clock_now()), 0);
+    keying_wipe(&k);
+}
+
 Test(search, an_undecryptable_option_is_only_logged_by_default)
 {
     struct search_target target = forged(7, 0);
