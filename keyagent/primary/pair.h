@@ -27,7 +27,6 @@ struct pair {
     struct store_secret *secret; /* STORE_SECRETS_MAX of them, locked; lowest epoch first */
     size_t secrets;
     uint64_t wanted_from;    /* as row.renew_from, but until this program ends */
-    int64_t claimed_at;      /* when this program last set about a negotiation, in seconds */
     int64_t suspected_at;    /* when a secondary last brought that about */
     uint64_t told;           /* version of our own list that the peer has acknowledged */
     bool refused_list;       /* its list was, which was told */

@@ -18,15 +18,10 @@ void partner_drop_negotiation(struct partner *p)
  * the second would end the grace of the one before too early. */
 static bool is_ours(const struct partner *p)
 {
-    struct pair *pair = p->pair;
-    int64_t now = primary_time();
     bool ours;
 
-    if (!outbox_begin(&p->primary->outbox) ||
-        !store_pair_claim(p->primary->store, pair->row.pair, pair->claimed_at, now, &ours) || !ours)
-        return false;
-    pair->claimed_at = now;
-    return true;
+    return outbox_begin(&p->primary->outbox) &&
+           store_pair_claim(p->primary->store, p->pair->row.pair, primary_time(), &ours) && ours;
 }
 
 static void begin_setup(struct partner *p)

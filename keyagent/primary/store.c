@@ -168,6 +168,7 @@ struct store *store_open(const char *where, const char *key)
         return NULL;
     }
     store->backend = backend_of(where);
+    randombytes_buf(&store->claimant, sizeof store->claimant);
     store->vault = vault_open(key);
     if (store->vault == NULL)
         goto fail;
@@ -346,13 +347,13 @@ bool store_pair_renew(struct store *store, uint32_t pair, uint64_t usable_from)
     return n.found || store_no_pair(store, pair);
 }
 
-bool store_pair_claim(struct store *store, uint32_t pair, int64_t before, int64_t now, bool *ours)
+bool store_pair_claim(struct store *store, uint32_t pair, int64_t now, bool *ours)
 {
     struct store_number n = {.found = false};
     bool done =
         !store->backend->shared ||
         store_write(store, PAIR_CLAIM,
-                    VALUES(db_number(pair), db_number(now), db_number(before),
+                    VALUES(db_number(pair), db_number(now), db_number(store->claimant),
                            db_number(now - PRIMARY_CLAIM_S), db_number(now + PRIMARY_CLAIM_S)),
                     store_number_each, &n);
 

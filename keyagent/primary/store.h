@@ -68,11 +68,11 @@ bool store_pair(struct store *store, const char *name, uint8_t side, struct stor
  * epochs below USABLE_FROM. */
 bool store_pair_renew(struct store *store, uint32_t pair, uint64_t usable_from);
 /*
- * This program sets about a negotiation of PAIR as of NOW; BEFORE: when it last did, or 0. Not
- * *OURS if another primary has within PRIMARY_CLAIM_S: whatever the reason, it has seen it too. A
+ * This program sets about a negotiation of PAIR at NOW, in seconds. Not *OURS if another primary
+ * has within PRIMARY_CLAIM_S: whatever the reason, it has seen it too. A
  * claim further off, such as one by a clock that is wrong, counts for nothing.
  */
-bool store_pair_claim(struct store *store, uint32_t pair, int64_t before, int64_t now, bool *ours);
+bool store_pair_claim(struct store *store, uint32_t pair, int64_t now, bool *ours);
 /* Wants another secret for all pairs that we are on SIDE of, configured now or not. */
 bool store_side_renew(struct store *store, uint8_t side);
 

@@ -15,6 +15,7 @@ struct store {
     struct db *db;
     struct vault *vault;
     uint8_t id[VAULT_STORE_LEN];
+    int64_t claimant;     /* random: who claims here */
     uint64_t connections; /* of the database that was last seen to be this store */
     bool begun;           /* a transaction */
     bool failed;          /* it has */

@@ -23,7 +23,8 @@
     "CREATE TABLE pdmv2_pairs ("                                                                   \
     "pair BIGINT PRIMARY KEY, name BYTEA NOT NULL, side BIGINT NOT NULL,"                          \
     " negotiations BIGINT NOT NULL, list_version BIGINT NOT NULL, renew_from BIGINT NOT NULL,"     \
-    " usable_from BIGINT NOT NULL, claimed_at BIGINT NOT NULL, UNIQUE (name, side))",              \
+    " usable_from BIGINT NOT NULL, claimed_at BIGINT NOT NULL,"                                    \
+    " claimed_by BIGINT NOT NULL, UNIQUE (name, side))",                                           \
         "CREATE TABLE pdmv2_epochs ("                                                              \
         "pair BIGINT NOT NULL REFERENCES pdmv2_pairs (pair), epoch BIGINT NOT NULL,"               \
         " PRIMARY KEY (pair, epoch))",                                                             \
@@ -65,7 +66,8 @@
                  " FROM pdmv2_pairs WHERE name = $1 AND side = $2")                                \
     S(PAIR_NUMBER, "UPDATE pdmv2_store SET pairs = pairs + 1 RETURNING pairs")                     \
     S(PAIR_MAKE, "INSERT INTO pdmv2_pairs (pair, name, side, negotiations, list_version,"          \
-                 " renew_from, usable_from, claimed_at) VALUES ($1, $2, $3, 0, 0, 0, 0, 0)"        \
+                 " renew_from, usable_from, claimed_at, claimed_by)"                               \
+                 " VALUES ($1, $2, $3, 0, 0, 0, 0, 0, 0)"                                          \
                  " ON CONFLICT (name, side) DO NOTHING")                                           \
     S(PAIR_LOCK, "UPDATE pdmv2_pairs SET pair = pair WHERE pair = $1 RETURNING pair")              \
     S(PAIR_NEGOTIATE, "UPDATE pdmv2_pairs SET negotiations ="                                      \
@@ -79,8 +81,8 @@
     S(PAIR_RENEW, "UPDATE pdmv2_pairs SET renew_from = negotiations, usable_from ="                \
                   " CASE WHEN usable_from < $2 THEN $2 ELSE usable_from END"                       \
                   " WHERE pair = $1 RETURNING pair")                                               \
-    S(PAIR_CLAIM, "UPDATE pdmv2_pairs SET claimed_at = $2 WHERE pair = $1"                         \
-                  " AND (claimed_at = $3 OR claimed_at < $4 OR claimed_at > $5) RETURNING pair")   \
+    S(PAIR_CLAIM, "UPDATE pdmv2_pairs SET claimed_at = $2, claimed_by = $3 WHERE pair = $1"        \
+                  " AND (claimed_by = $3 OR claimed_at < $4 OR claimed_at > $5) RETURNING pair")   \
     S(SIDE_RENEW, "UPDATE pdmv2_pairs SET renew_from = negotiations WHERE side = $1")              \
     S(EPOCH_ADD, "INSERT INTO pdmv2_epochs (pair, epoch) VALUES ($1, $2)"                          \
                  " ON CONFLICT (pair, epoch) DO NOTHING RETURNING epoch")                          \

@@ -1178,12 +1178,12 @@ Test(store_postgresql, primaries_that_race_get_nothing_twice)
     cr_expect_eq(winners, 1);
 }
 
-static bool claims(struct store *store, uint32_t pair, int64_t before, int64_t now)
+static bool claims(struct store *store, uint32_t pair, int64_t now)
 {
     bool ours;
 
     begin(store);
-    GOOD(store_pair_claim(store, pair, before, now, &ours));
+    GOOD(store_pair_claim(store, pair, now, &ours));
     commit(store);
     return ours;
 }
@@ -1193,15 +1193,15 @@ Test(store_postgresql, one_of_several_primaries_sets_about_a_negotiation)
     struct store *a = opened(), *b = opened();
     uint32_t pair = pair_with_secret(a, 0), other = pair_of(a, "other", PDM_SIDE_CLIENT);
 
-    cr_expect(claims(a, pair, 0, NOW));
-    cr_expect(!claims(b, pair, 0, NOW));
-    cr_expect(!claims(b, pair, NOW - 1, NOW + PRIMARY_CLAIM_S));
-    cr_expect(claims(b, other, 0, NOW), "another pair");
-    cr_expect(claims(a, pair, NOW, NOW + 2), "again, whoever began it");
-    cr_expect(!claims(b, pair, 0, NOW + 2 + PRIMARY_CLAIM_S));
-    cr_expect(claims(b, pair, 0, NOW + 3 + PRIMARY_CLAIM_S), "whoever began it is gone");
-    cr_expect(!claims(a, pair, NOW + 2, NOW + 3 + PRIMARY_CLAIM_S));
-    cr_expect(claims(a, pair, 0, NOW), "by a clock that is wrong");
+    cr_expect(claims(a, pair, NOW));
+    cr_expect(!claims(b, pair, NOW));
+    cr_expect(!claims(b, pair, NOW + PRIMARY_CLAIM_S));
+    cr_expect(claims(b, other, NOW), "another pair");
+    cr_expect(claims(a, pair, NOW + 2), "again, whoever began it");
+    cr_expect(!claims(b, pair, NOW + 2 + PRIMARY_CLAIM_S));
+    cr_expect(claims(b, pair, NOW + 3 + PRIMARY_CLAIM_S), "whoever began it is gone");
+    cr_expect(!claims(a, pair, NOW + 3 + PRIMARY_CLAIM_S));
+    cr_expect(claims(a, pair, NOW), "by a clock that is wrong");
     store_close(a);
     store_close(b);
 }
@@ -1216,7 +1216,7 @@ Test(store_postgresql, primaries_that_race_set_about_one_negotiation)
     for (int racer = 0; racer < RACERS; racer++)
         if (fork() == 0) {
             struct store *own = opened();
-            bool ours = claims(own, pair, 0, NOW);
+            bool ours = claims(own, pair, NOW);
 
             store_close(own);
             _exit(ours ? 1 : 0);
@@ -1235,10 +1235,10 @@ Test(store_sqlite, a_primary_alone_always_sets_about_its_negotiations)
     struct store *store = opened();
     uint32_t pair = pair_with_secret(store, 0);
 
-    cr_expect(claims(store, pair, 0, NOW));
+    cr_expect(claims(store, pair, NOW));
     store_close(store);
     store = opened();
-    cr_expect(claims(store, pair, 0, NOW + 1));
+    cr_expect(claims(store, pair, NOW + 1));
     store_close(store);
 }
 
