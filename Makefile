@@ -49,7 +49,7 @@ PRIMARY = $(call objects,keyagent/primary/*.c)
 STORE = $(call objects,keyagent/primary/db*.c keyagent/primary/store*.c keyagent/primary/vault.c)
 TOOLS = $(call objects,cli/*.c)
 PING  = $(call objects,cli/pdmping/*.c)
-PERF  = $(call objects,cli/pdmperf/*.c)
+PERF  = $(call objects,cli/pdmperf/*.c cli/pdmperf/net/*.c)
 CTL   = $(call objects,cli/pdmctl/*.c cli/pdmctl/decode/*.c)
 RUN   = $(call objects,cli/pdmrun/*.c)
 UNIT  = $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
@@ -120,7 +120,7 @@ $(BUILD)/pdmping: $(PING) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/
 
 $(BUILD)/pdmperf: $(PERF) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a $(BUILD)/libpdmv2.so
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -pie $(filter %.o %.a,$^) -L$(BUILD) -lpdmv2 $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') -lcurl -lm -o $@
+	$(Q)$(CC) $(LDFLAGS) -pie $(filter %.o %.a,$^) -L$(BUILD) -lpdmv2 $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') -lcurl -lsodium -lm -o $@
 
 $(BUILD)/pdmctl: $(CTL) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
@@ -152,7 +152,11 @@ $(BUILD)/tests/unit/test_pdmpin%: $(BUILD)/tests/unit/test_pdmpin%.o $(filter-ou
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lncursesw -ltinfo -lsodium -lm -o $@
 
 # What of pdmperf needs neither libcurl nor the library.
-$(BUILD)/tests/unit/test_pdmperf: $(BUILD)/tests/unit/test_pdmperf.o $(call objects,$(patsubst %,cli/pdmperf/%.c,argument exchange format options schedule slowest tally verdict)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
+$(BUILD)/tests/unit/test_pdmperf: $(BUILD)/tests/unit/test_pdmperf.o $(call objects,$(patsubst %,cli/pdmperf/%.c,argument exchange format options schedule slowest tally verdict net/message net/options net/quantity)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
+
+$(BUILD)/tests/unit/test_pdmperf_net: $(BUILD)/tests/unit/test_pdmperf_net.o $(call objects,$(patsubst %,cli/pdmperf/%.c,schedule verdict slowest tally net/arrival net/channel net/latency net/message net/options net/quantity)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
 

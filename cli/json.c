@@ -3,6 +3,7 @@
 #include "cli/json.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 static void put_string(const char *s)
@@ -55,6 +56,27 @@ void json_end(struct json *j)
     j->first = false;
 }
 
+void json_array(struct json *j, const char *key)
+{
+    put_key(j, key);
+    putchar('[');
+    j->first = true;
+}
+
+void json_item(struct json *j)
+{
+    if (!j->first)
+        putchar(',');
+    putchar('{');
+    j->first = true;
+}
+
+void json_array_end(struct json *j)
+{
+    putchar(']');
+    j->first = false;
+}
+
 void json_string(struct json *j, const char *key, const char *value)
 {
     put_key(j, key);
@@ -71,6 +93,16 @@ void json_unsigned(struct json *j, const char *key, uint64_t value)
 {
     put_key(j, key);
     printf("%" PRIu64, value);
+}
+
+void json_decimal(struct json *j, const char *key, double value)
+{
+    if (!isfinite(value)) {
+        json_null(j, key);
+        return;
+    }
+    put_key(j, key);
+    printf("%.6f", value);
 }
 
 void json_bool(struct json *j, const char *key, bool value)

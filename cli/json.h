@@ -16,6 +16,10 @@ void json_close(struct json *j); /* and ends the line */
 /* A member that is itself an object, up to json_end(). */
 void json_object(struct json *j, const char *key);
 void json_end(struct json *j);
+/* A member that is an array of objects, each from json_item() to json_end(). */
+void json_array(struct json *j, const char *key);
+void json_item(struct json *j);
+void json_array_end(struct json *j);
 
 /*
  * Octets beyond ASCII are written as if they were Latin-1, so that the line is valid in any case.
@@ -23,6 +27,8 @@ void json_end(struct json *j);
 void json_string(struct json *j, const char *key, const char *value);
 void json_signed(struct json *j, const char *key, int64_t value);
 void json_unsigned(struct json *j, const char *key, uint64_t value);
+/* With 6 decimals; null if it is no finite number. */
+void json_decimal(struct json *j, const char *key, double value);
 void json_bool(struct json *j, const char *key, bool value);
 void json_null(struct json *j, const char *key);
 

@@ -14,6 +14,7 @@
 
 #include "cli/pdmperf/argument.h"
 #include "cli/pdmperf/format.h"
+#include "cli/pdmperf/net/options.h"
 #include "core/limits.h"
 
 enum { DECIMAL = 10 };
@@ -271,6 +272,7 @@ enum web_parsed web_options_parse(int argc, char **argv, struct web_options *opt
     while ((option = getopt_long(argc, argv, "46c:d:fhH:kLm:n:o:qVw:X:", longs, NULL)) != -1) {
         if (option == 'h') {
             print_usage(stdout);
+            net_options_usage(stdout);
             return WEB_DONE;
         }
         if (option == 'V') {

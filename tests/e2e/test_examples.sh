@@ -149,7 +149,8 @@ c_weak_example() {
 perf_example() {
     local tries
     example man/pdmperf.1 "$1" |
-        sed 's/^\$ //; s,http://server.example/[a-z]*,http://[::1]:7600/think/15,g' >"$WORK/perf.sh"
+        sed 's/^\$ //; s,http://server.example/[a-z]*,http://[::1]:7600/think/15,g
+            s,-C server.example,-C ::1,' >"$WORK/perf.sh"
     [ -s "$WORK/perf.sh" ] || return
     for ((tries = 0; tries < 5; tries++)); do
         in_client env PATH="$BIN:$PATH" PDMV2_MODE=plain timeout 60 bash -e -o pipefail "$WORK/perf.sh" \
@@ -170,6 +171,15 @@ perf_examples() {
     check "pdmperf(1): a rate" perf_example rate 'verdict: SERVER causes [0-9]+% .*'
     check "pdmperf(1): a format" perf_example format '200 0\.0[0-9]{5} 0\.0[0-9]{5} 0\.0[0-9]{5}'
     check "pdmperf(1): JSON" perf_example json '(1[5-9]|[2-9][0-9])\.[0-9]+'
+    end_service "$server"
+    # shellcheck disable=SC2046 # words of a command
+    start_in_client env PATH="$BIN:$PATH" PDMV2_MODE=plain \
+        $(example man/pdmperf.1 server | sed -n 's/^\$ //p') >/dev/null
+    server=$STARTED
+    check "pdmperf(1): its other server" wait_for "in_client ss -Hlnt | grep -q ':5201 '" 10
+    check "pdmperf(1): throughput" perf_example client 'verdict: load .*'
+    check "pdmperf(1): transactions" perf_example transactions \
+        'verdict: SERVER takes [0-9]+% of a transaction .*'
     end_service "$server"
 }
 
