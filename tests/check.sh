@@ -202,7 +202,7 @@ suite witness witness
 # Those that compare milliseconds have the machine to themselves, but for another of their kind.
 # Of the others the longest begin first, so that none is left alone at the end.
 exact=(e2e/test_icmp e2e/test_truth e2e/test_tcp e2e/test_stats e2e/test_pdmping net/test_linksim)
-longest=(transparent nonce faults system path web kept_out registration_witness modes)
+longest=(transparent nonce faults system path pdmperf_net web kept_out registration_witness modes)
 exact=("${exact[@]/#/tests/}")
 longest=("${longest[@]/#/tests/e2e/test_}")
 DEB=tests/e2e/test_deb
