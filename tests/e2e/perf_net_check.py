@@ -26,7 +26,7 @@ import sys
 
 import jsonschema
 
-SCHEMA = "conf/schema/pdmperf-net.json"
+SCHEMA = "conf/schema/pdmperf-net-1.json"
 MS = 1_000_000
 NETWORK_OFF = 2 * MS  # at most, of means, on a busy machine
 SERVER_OFF = 5 * MS

@@ -75,7 +75,7 @@ static void take_answer(struct stream *s)
 {
     int64_t now = clock_monotonic();
     struct pdmv2_stats after = stats_of(s);
-    struct figures figures = figures_between(&s->ask.before, &after);
+    struct figures figures = figures_between(&s->ask.before, &after, REPLIER_SERVICE);
 
     s->ask.waiting = false;
     s->count.transactions++;

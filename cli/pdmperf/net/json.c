@@ -2,7 +2,7 @@
 /*
  * iperf3's JSON: start, intervals, end, with its keys and units, and the object pdm beside them and
  * in each interval, where times are integers in nanoseconds. As a stream of events, an object a
- * line, those parts come one by one. The schema is conf/schema/pdmperf-net.json. A server has no
+ * line, those parts come one by one. The schema is conf/schema/pdmperf-net-1.json. A server has no
  * intervals: the client that asked tells them.
  */
 #include "cli/pdmperf/net/json_parts.h"

@@ -136,7 +136,7 @@ const struct missing *net_missing(const struct stream *s, const struct pdmv2_del
 {
     if (s->test->kind == NET_BULK && delay == &s->stats.server_delay)
         return &is_bulk;
-    return delay->samples > 0 ? NULL : figures_missing(&s->stats, 1);
+    return delay->samples > 0 ? NULL : figures_missing(&s->stats, 1, REPLIER_SERVICE);
 }
 
 struct latency_verdict net_verdict(const struct net_run *run)
