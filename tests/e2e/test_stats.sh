@@ -51,13 +51,14 @@ link_against() {
     echo "$flags"
     # shellcheck disable=SC2086 # words
     "$CC" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror tests/apps/ownstats.c -pthread $flags -o "$2" &&
-        readelf -dW "$2" | grep -q 'NEEDED.*\[libpdmv2\.so\]'
+        readelf -dW "$2" | grep -q 'NEEDED.*\[libpdmv2\.so\.0\]'
 }
 
 # What an installation would put there.
 link_against_installed() {
     make -s say= BUILD="$WORK/build" PREFIX="$WORK/usr" "$WORK/build/libpdmv2.pc" &&
-        install -D -t "$WORK/usr/lib" "$LIBRARY" &&
+        install -D "$LIBRARY" "$WORK/usr/lib/libpdmv2.so.0" &&
+        ln -s libpdmv2.so.0 "$WORK/usr/lib/libpdmv2.so" &&
         install -D -t "$WORK/usr/include" shim/pdmv2.h &&
         install -D -t "$WORK/usr/lib/pkgconfig" "$WORK/build/libpdmv2.pc" &&
         link_against "$WORK/usr/lib/pkgconfig" "$WORK/installed" &&
