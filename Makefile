@@ -161,7 +161,7 @@ $(BUILD)/tests/unit/test_pdmperf_net: $(BUILD)/tests/unit/test_pdmperf_net.o $(c
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
 
 # Likewise pdmctl's decoder.
-$(BUILD)/tests/unit/test_decode: $(BUILD)/tests/unit/test_decode.o $(call objects,cli/pdmctl/decode/*.c cli/pdmctl/format.c) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
+$(BUILD)/tests/unit/test_decode: $(BUILD)/tests/unit/test_decode.o $(call objects,cli/pdmctl/decode/*.c cli/pdmctl/delay.c cli/pdmctl/format.c) $(BUILD)/libpdmtools.a $(CONF) $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -liniparser -lpcap -lsodium -o $@
 

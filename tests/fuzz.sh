@@ -17,7 +17,8 @@ objects() { printf "$OUT/%s\n" "$@" | sed 's/\.c$/.o/'; }
 PRODUCT=(core/*.c conf/*.c shim/control.c shim/echo.c cli/json.c cli/histogram.c
     cli/pdmping/blame.c cli/pdmping/jitter.c cli/pdmping/slo.c cli/pdmping/tally.c
     cli/pdmperf/format.c cli/pdmperf/net/arrival.c cli/pdmperf/net/message.c
-    cli/pdmrun/elf.c cli/pdmrun/script.c cli/pdmctl/format.c cli/pdmctl/decode/*.c)
+    cli/pdmrun/elf.c cli/pdmrun/script.c cli/pdmctl/delay.c
+    cli/pdmctl/format.c cli/pdmctl/decode/*.c)
 for source in keyagent/*.c keyagent/*/*.c; do
     case $source in
     */main.c | */admin.c) ;;

@@ -13,25 +13,15 @@ bool flow_read(struct pdm_reader *body, struct flow *f)
 
     f->tuple = pdm_tuple_from_bytes(r->tuple);
     f->network =
-        (struct flow_delay){r->network_samples, (int64_t)r->network_last, (int64_t)r->network_min,
-                            (int64_t)r->network_max, (int64_t)r->network_sum};
-    f->server =
-        (struct flow_delay){r->server_samples, (int64_t)r->server_last, (int64_t)r->server_min,
-                            (int64_t)r->server_max, (int64_t)r->server_sum};
-    f->total = (struct flow_delay){r->total_samples, (int64_t)r->total_last, (int64_t)r->total_min,
-                                   (int64_t)r->total_max, (int64_t)r->total_sum};
+        (struct delay){r->network_samples, (int64_t)r->network_last, (int64_t)r->network_min,
+                       (int64_t)r->network_max, (int64_t)r->network_sum};
+    f->server = (struct delay){r->server_samples, (int64_t)r->server_last, (int64_t)r->server_min,
+                               (int64_t)r->server_max, (int64_t)r->server_sum};
+    f->total = (struct delay){r->total_samples, (int64_t)r->total_last, (int64_t)r->total_min,
+                              (int64_t)r->total_max, (int64_t)r->total_sum};
     for (size_t i = 0; i < PDM_COUNTER_COUNT; i++)
         f->counter[i] = pdm_read_u64(&counters);
     return !body->bad;
-}
-
-/*
- * The agent took these from memory that others write: more samples than fit a sum are no reason to
- * trap.
- */
-int64_t flow_mean(const struct flow_delay *d)
-{
-    return d->samples > INT64_MAX ? 0 : d->sum / (int64_t)d->samples;
 }
 
 static int upwards(uint64_t a, uint64_t b)
@@ -40,11 +30,11 @@ static int upwards(uint64_t a, uint64_t b)
 }
 
 /* Without a sample a flow comes last. */
-static int by_delay(const struct flow_delay *a, const struct flow_delay *b)
+static int by_delay(const struct delay *a, const struct delay *b)
 {
     if (a->samples == 0 || b->samples == 0)
         return upwards(b->samples != 0, a->samples != 0);
-    int64_t of_a = flow_mean(a), of_b = flow_mean(b);
+    int64_t of_a = delay_mean(a), of_b = delay_mean(b);
 
     return of_a > of_b ? -1 : of_a < of_b;
 }

@@ -7,29 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/pdmctl/delay.h"
 #include "core/cursor.h"
 #include "core/message.h"
 #include "core/metrics.h"
 #include "core/prefix.h"
 #include "core/tuple.h"
 
-/* One kind of delay, out of the wire's names for it; nanoseconds. */
-struct flow_delay {
-    uint64_t samples;
-    int64_t last, min, max, sum;
-};
-
 struct flow {
     struct pdm_flow_record record;
     struct pdm_tuple tuple;
-    struct flow_delay network, server, total;
+    struct delay network, server, total;
     uint64_t counter[PDM_COUNTER_COUNT];
 };
 
 /* False if BODY ends before the flow does. */
 bool flow_read(struct pdm_reader *body, struct flow *f);
-/* Of at least one sample. */
-int64_t flow_mean(const struct flow_delay *d);
 
 /* By what flows are sorted: text upwards, numbers downwards, so that what is worst comes first. */
 struct flow_order {

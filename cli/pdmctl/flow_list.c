@@ -62,11 +62,11 @@ enum agent_result flow_list_ask(struct flow_list *list, struct agent_client *cli
     return result;
 }
 
-static void add_delay(struct table *table, const struct flow_delay *d)
+static void add_delay(struct table *table, const struct delay *d)
 {
     char text[FORMAT_MAX];
 
-    table_add(table, "%s", d->samples ? format_ms(text, flow_mean(d)) : "n/a");
+    table_add(table, "%s", d->samples ? format_ms(text, delay_mean(d)) : "n/a");
     table_add(table, "%" PRIu64, d->samples);
 }
 

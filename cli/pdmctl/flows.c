@@ -11,21 +11,6 @@
 #include "cli/pdmctl/watch.h"
 #include "conf/value.h"
 
-static void put_delay(struct json *j, const char *key, const struct flow_delay *d)
-{
-    if (d->samples == 0) {
-        json_null(j, key);
-        return;
-    }
-    json_object(j, key);
-    json_unsigned(j, "samples", d->samples);
-    json_signed(j, "last", d->last);
-    json_signed(j, "min", d->min);
-    json_signed(j, "mean", flow_mean(d));
-    json_signed(j, "max", d->max);
-    json_end(j);
-}
-
 static void flow_line(const struct flow *f)
 {
     static const char *const counter_names[] = {
@@ -47,9 +32,9 @@ static void flow_line(const struct flow *f)
     json_unsigned(&j, "idle_ms", f->record.idle_ms);
     json_unsigned(&j, "own_kri", f->record.own_kri);
     json_unsigned(&j, "peer_kri", f->record.peer_kri);
-    put_delay(&j, "network_delay", &f->network);
-    put_delay(&j, "server_delay", &f->server);
-    put_delay(&j, "total_delay", &f->total);
+    delay_json(&j, "network_delay", &f->network);
+    delay_json(&j, "server_delay", &f->server);
+    delay_json(&j, "total_delay", &f->total);
     for (size_t i = 0; i < PDM_COUNTER_COUNT; i++)
         json_unsigned(&j, counter_names[i], f->counter[i]);
     json_close(&j);

@@ -3,6 +3,7 @@
  * One JSON object for each event; all times are integers in nanoseconds. The schema is
  * conf/schema/pdmperf-1.json.
  */
+#include "cli/figures_json.h"
 #include "cli/json.h"
 
 #include "cli/clock.h"
@@ -30,19 +31,6 @@ static void start(const struct web_options *options)
     else
         json_null(&j, "interval");
     json_close(&j);
-}
-
-static void put_figure(struct json *j, const char *key, const struct figure *figure)
-{
-    json_object(j, key);
-    if (figure->missing) {
-        json_null(j, "delay");
-        json_string(j, "reason", figure->missing->token);
-    } else {
-        json_signed(j, "delay", figure->ns);
-        json_bool(j, "overlapped", figure->overlapped);
-    }
-    json_end(j);
 }
 
 static void put_times(struct json *j, const struct result_times *times)
@@ -88,8 +76,8 @@ static void response(const struct web_options *options, const struct result *r)
     json_signed(&j, "queue", r->queued);
     json_signed(&j, "first", r->first_byte);
     put_times(&j, &r->times);
-    put_figure(&j, "network", &r->figures.network);
-    put_figure(&j, "server", &r->figures.server);
+    figure_json(&j, "network", &r->figures.network);
+    figure_json(&j, "server", &r->figures.server);
     json_close(&j);
 }
 

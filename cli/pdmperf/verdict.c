@@ -38,28 +38,30 @@ static struct verdict unknown(const struct missing *why)
     return (struct verdict){.party = PARTY_NONE, .missing = why};
 }
 
-/*
- * Who has the largest share of TIME. Parts below 0 have none: one that got faster did not make it
- * slower.
- */
-static struct verdict largest(enum basis basis, int64_t time, int64_t network, int64_t server)
+struct share share_largest(int64_t time, int64_t network, int64_t server)
 {
     const int64_t parts[] = {0, network, server, time - network - server};
-    enum party party = PARTY_NETWORK;
+    struct share share = {.party = PARTY_NETWORK};
     int64_t sum = 0;
 
     for (enum party p = PARTY_NETWORK; p <= PARTY_TRANSFER; p++) {
         sum += parts[p] > 0 ? parts[p] : 0;
-        if (parts[p] > parts[party])
-            party = p;
+        if (parts[p] > parts[share.party])
+            share.party = p;
     }
     if (sum == 0)
+        return (struct share){.party = PARTY_NONE};
+    share.percent = (unsigned)lround((double)parts[share.party] * PERCENT / (double)sum);
+    return share;
+}
+
+static struct verdict largest(enum basis basis, int64_t time, int64_t network, int64_t server)
+{
+    struct share share = share_largest(time, network, server);
+
+    if (share.party == PARTY_NONE)
         return unknown(&no_difference);
-    return (struct verdict){
-        .party = party,
-        .basis = basis,
-        .percent = (unsigned)lround((double)parts[party] * PERCENT / (double)sum),
-    };
+    return (struct verdict){.party = share.party, .basis = basis, .percent = share.percent};
 }
 
 static struct verdict mean_verdict(const struct tally *t)

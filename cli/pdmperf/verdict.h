@@ -15,6 +15,18 @@ enum party {
     PARTY_TRANSFER, /* the rest: the answer's octets on their way, and this host */
 };
 
+/* PARTY_NONE: nothing is above 0. */
+struct share {
+    enum party party;
+    unsigned percent;
+};
+
+/*
+ * Who has the largest share of TIME. Parts below 0 have none: one that got faster did not make it
+ * slower.
+ */
+struct share share_largest(int64_t time, int64_t network, int64_t server);
+
 enum basis {
     BASIS_MEAN,    /* of the time of all requests */
     BASIS_SLOWEST, /* of what the slowest take longer than the fastest tenth */

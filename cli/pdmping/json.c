@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One JSON object for each event: conf/schema/pdmping-2.json. All times are integers in
  * nanoseconds. */
+#include "cli/figures_json.h"
 #include "cli/json.h"
 
 #include <math.h>
@@ -43,19 +44,6 @@ static void start(const struct target *t)
     json_close(&j);
 }
 
-static void put_figure(struct json *j, const char *key, const struct figure *figure)
-{
-    json_object(j, key);
-    if (figure->missing) {
-        json_null(j, "delay");
-        json_string(j, "reason", figure->missing->token);
-    } else {
-        json_signed(j, "delay", figure->ns);
-        json_bool(j, "overlapped", figure->overlapped);
-    }
-    json_end(j);
-}
-
 static void reply(const struct target *t, const struct reply *r)
 {
     struct json j = event("reply", t);
@@ -71,8 +59,8 @@ static void reply(const struct target *t, const struct reply *r)
     json_bool(&j, "duplicate", r->duplicate);
     json_bool(&j, "late", r->late);
     json_bool(&j, "reordered", r->reordered);
-    put_figure(&j, "network", &r->figures.network);
-    put_figure(&j, "server", &r->figures.server);
+    figure_json(&j, "network", &r->figures.network);
+    figure_json(&j, "server", &r->figures.server);
     json_close(&j);
 }
 

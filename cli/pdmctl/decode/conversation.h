@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #include "cli/pdmctl/decode/asker.h"
-#include "cli/pdmctl/decode/delay.h"
+#include "cli/pdmctl/delay.h"
 #include "cli/pdmctl/decode/opener.h"
 #include "core/option.h"
 #include "core/sequence.h"

@@ -60,21 +60,6 @@ static void option(const struct seen_option *seen)
     json_close(&j);
 }
 
-static void put_delay(struct json *j, const char *key, const struct delay *d)
-{
-    if (d->samples == 0) {
-        json_null(j, key);
-        return;
-    }
-    json_object(j, key);
-    json_unsigned(j, "samples", d->samples);
-    json_signed(j, "last", d->last);
-    json_signed(j, "min", d->min);
-    json_signed(j, "mean", delay_mean(d));
-    json_signed(j, "max", d->max);
-    json_end(j);
-}
-
 static void side(const struct conversation *c, unsigned from)
 {
     static const char *const names[] = {
@@ -93,9 +78,9 @@ static void side(const struct conversation *c, unsigned from)
         json_null(&j, "protect");
     json_signed(&j, "first_ns", c->first_ns);
     json_signed(&j, "last_ns", c->last_ns);
-    put_delay(&j, "network_delay", &s->network);
-    put_delay(&j, "server_delay", &s->server);
-    put_delay(&j, "beyond_delay", &s->beyond);
+    delay_json(&j, "network_delay", &s->network);
+    delay_json(&j, "server_delay", &s->server);
+    delay_json(&j, "beyond_delay", &s->beyond);
     for (size_t i = 0; i < SIDE_COUNTER_COUNT; i++)
         json_unsigned(&j, names[i], s->counter[i]);
     json_close(&j);

@@ -6,7 +6,7 @@
 
 #include "core/limits.h"
 
-enum { PERCENT = 100, GROWN_SHARE = 10, COMPARED_FROM = 5 };
+enum { GROWN_SHARE = 10, COMPARED_FROM = 5 };
 
 static const struct missing no_answer = {"no-answer", "no request was answered"};
 static const struct missing none_measured = {"no-figures", "no answer has both delays"};
@@ -73,25 +73,11 @@ static const struct missing *no_means(const struct latency *l)
     return l->missing ? l->missing : &none_measured;
 }
 
-/* What got faster did not make the whole slower: a part below 0 has no share. */
 static struct latency_verdict largest(int64_t time, int64_t network, int64_t server)
 {
-    const int64_t parts[] = {0, network, server, time - network - server};
-    enum party party = PARTY_NETWORK;
-    int64_t sum = 0;
+    struct share share = share_largest(time, network, server);
 
-    for (enum party p = PARTY_NETWORK; p <= PARTY_TRANSFER; p++) {
-        sum += parts[p] > 0 ? parts[p] : 0;
-        if (parts[p] > parts[party])
-            party = p;
-    }
-    if (sum == 0)
-        return (struct latency_verdict){.party = PARTY_NONE, .time = time};
-    return (struct latency_verdict){
-        .party = party,
-        .percent = (unsigned)((double)parts[party] * PERCENT / (double)sum + 0.5), /* rounded */
-        .time = time,
-    };
+    return (struct latency_verdict){.party = share.party, .percent = share.percent, .time = time};
 }
 
 static int64_t mean_of(const struct latency *l, enum latency_part part)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Delays of one kind, summed up in a few octets. Nanoseconds. */
-#ifndef CLI_PDMCTL_DECODE_DELAY_H
-#define CLI_PDMCTL_DECODE_DELAY_H
+#ifndef CLI_PDMCTL_DELAY_H
+#define CLI_PDMCTL_DELAY_H
 
 #include <stdint.h>
+
+#include "cli/json.h"
 
 struct delay {
     uint64_t samples;
@@ -29,7 +31,11 @@ static inline void delay_add(struct delay *d, int64_t ns)
 /* Of at least one sample. */
 static inline int64_t delay_mean(const struct delay *d)
 {
-    return d->sum / (int64_t)d->samples;
+    /* What an agent tells was taken from memory that others write: no reason to trap. */
+    return d->samples > INT64_MAX ? 0 : d->sum / (int64_t)d->samples;
 }
+
+/* A member: an object, or null without a sample. */
+void delay_json(struct json *j, const char *key, const struct delay *d);
 
 #endif
