@@ -119,7 +119,7 @@ suites_beside() {
         name=e2e/${name#test_}
         chosen "$name" || continue
         while [ "$(running "${pids[@]}")" -ge "$at_once" ]; do
-            wait -n "${pids[@]}"
+            wait -n
         done
         run "$name" "$script" &
         pids+=("$!")
@@ -166,6 +166,7 @@ unit() {
 }
 
 lint() { LINT_ANALYZER=$CHECK_LONG tests/lint.sh; }
+fuzz() { FUZZ_SECONDS=$((CHECK_LONG ? 300 : 20)) tests/fuzz.sh; }
 
 names() { basename -a -s .c "$@" | tr '\n' ' '; }
 
@@ -202,17 +203,16 @@ suite witness witness
 # Those that compare milliseconds have the machine to themselves, but for another of their kind.
 # Of the others the longest begin first, so that none is left alone at the end.
 exact=(e2e/test_icmp e2e/test_truth e2e/test_tcp e2e/test_stats e2e/test_pdmping net/test_linksim)
-longest=(transparent nonce faults system path pdmperf_net web kept_out registration_witness modes)
+longest=(nonce transparent faults system web path pdmperf_net registration_witness kept_out modes)
 exact=("${exact[@]/#/tests/}")
 longest=("${longest[@]/#/tests/e2e/test_}")
-DEB=tests/e2e/test_deb
 others=()
 for script in tests/e2e/test_*.sh; do
-    [[ " ${exact[*]} ${longest[*]} $DEB " == *" ${script%.sh} "* ]] || others+=("$script")
+    [[ " ${exact[*]} ${longest[*]} " == *" ${script%.sh} "* ]] || others+=("$script")
 done
 suites_beside 2 "${exact[@]/%/.sh}"
 # What computes all the time goes beside those that mostly wait.
-suites_idle lint lint unit-asan unit_asan unit-tsan unit_tsan fuzz tests/fuzz.sh e2e/deb "$DEB.sh"
+suites_idle lint lint unit-asan unit_asan unit-tsan unit_tsan fuzz fuzz
 suites_beside 3 "${longest[@]/%/.sh}" "${others[@]}"
 end_idle
 

@@ -18,7 +18,7 @@ scenes=(generation_at_start generation_on_empty fork_unnoticed hand_back hand_ba
 [ "$(uname -m)" != x86_64 ] || scenes+=(lock_lost_in_fork) # it steps, which is made for x86-64
 
 factor=1
-limit=70
+limit=180 # of what must have happened so often; it ends when it has
 if [ "${CHECK_LONG:-0}" = 1 ]; then
     factor=10
     limit=1800
