@@ -201,16 +201,20 @@ suite build build_all
 suite unit unit_plain
 suite witness witness
 # Those that compare milliseconds have the machine to themselves, but for another of their kind.
-# Of the others the longest begin first, so that none is left alone at the end.
+# Those that keep processors busy come next. Of all the longest begin first, so that none is left
+# alone at the end.
 exact=(e2e/test_icmp e2e/test_truth e2e/test_tcp e2e/test_stats e2e/test_pdmping net/test_linksim)
-longest=(nonce transparent faults system web path pdmperf_net registration_witness kept_out modes)
+busy=(nonce transparent system faults web)
+longest=(path pdmperf_net registration_witness kept_out modes)
 exact=("${exact[@]/#/tests/}")
+busy=("${busy[@]/#/tests/e2e/test_}")
 longest=("${longest[@]/#/tests/e2e/test_}")
 others=()
 for script in tests/e2e/test_*.sh; do
-    [[ " ${exact[*]} ${longest[*]} " == *" ${script%.sh} "* ]] || others+=("$script")
+    [[ " ${exact[*]} ${busy[*]} ${longest[*]} " == *" ${script%.sh} "* ]] || others+=("$script")
 done
-suites_beside 2 "${exact[@]/%/.sh}"
+suites_beside 3 "${exact[@]/%/.sh}"
+suites_beside 3 "${busy[@]/%/.sh}"
 # What computes all the time goes beside those that mostly wait.
 suites_idle lint lint unit-asan unit_asan unit-tsan unit_tsan fuzz fuzz
 suites_beside 3 "${longest[@]/%/.sh}" "${others[@]}"

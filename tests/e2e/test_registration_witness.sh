@@ -18,6 +18,7 @@ cd "$(dirname "$0")/../.." || exit
 PROBES=30
 RENEGOTIATED=6  # probes before it
 AFTERWARDS=45   # in all: half the grace period later, to the second, hosts send under the new secret
+LEFT=
 LATE_SHARE=0.1  # there are not many
 PASSED=0
 FAILED=0
@@ -33,14 +34,16 @@ check() {
 
 # volley|probes LABEL DIRECTORY PRIMARY...
 witness() {
+    # shellcheck disable=SC2086 # words
     "$MODES_PYTHON" -B tests/e2e/witness_check.py "${@:1:3}" \
-        --transcript "$NET_DIR/$4/transcript" --late-share $LATE_SHARE "${@:5}"
+        --transcript "$NET_DIR/$4/transcript" --late-share $LATE_SHARE $LEFT "${@:5}"
     count $?
 }
 
 # LABEL MODE LINE...
 mode() {
-    local label=$1
+    local label=$1 LEFT=
+    [ "$2" != ibc ] || LEFT="--left 1"
     RUN=$NET_DIR/run
     rm -rf "$RUN"
     modes_begin "${@:2}" && modes_measure "$RUN" $PROBES || exit
