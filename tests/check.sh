@@ -110,7 +110,8 @@ running() {
 }
 
 # AT_ONCE SCRIPT...: end-to-end suites, so many beside each other, in namespaces of their own; they
-# mostly wait. Reported in the order in which they began.
+# mostly wait. Reported in the order in which they began. One that fails is told of and run again by
+# itself: what it does not survive beside others it must survive alone.
 suites_beside() {
     local at_once=$1 script name names=() pids=()
     shift
@@ -127,7 +128,28 @@ suites_beside() {
     done
     [ "${#pids[@]}" -eq 0 ] || wait "${pids[@]}"
     for name in "${names[@]}"; do
+        again "$name"
         report "$name"
+    done
+}
+
+# NAME: of a suite beside others
+again() {
+    local log status took
+    log=$(log_of "$1")
+    read -r status took <"$log.end"
+    if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+        printf 'again %-24s %7s s: it failed beside others:\n' "$1" "$took"
+        grep -a '^FAIL' "$log" | head -n 5 | sed 's/^/      /'
+        cp "$log" "$log.beside"
+        run "$1" "$(script_of "$1")"
+    fi
+}
+
+script_of() {
+    local script
+    for script in tests/e2e/test_"${1#e2e/}".sh tests/net/test_"${1#e2e/}".sh; do
+        [ ! -e "$script" ] || echo "$script"
     done
 }
 

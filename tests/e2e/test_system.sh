@@ -522,7 +522,8 @@ for program in "$@"; do
     postgresql) make_postgresql && three_runs postgresql see_postgresql $POSTGRESQL $HALF ;;
     redis) three_runs redis see_redis $REDIS $HALF ;;
     python) python_agents && three_runs python see_python udp $HALF options ;;
-    rsync) make_rsync && three_runs rsync see_rsync $RSYNC $HALF ;;
+    # Its ends do not wait for each other: what comes behind an option mostly hides it (libpdmv2(7)).
+    rsync) make_rsync && three_runs rsync see_rsync $RSYNC $HALF options ;;
     mosh) three_runs mosh see_mosh $MOSH $HALF ;;
     ping) make_ping && three_runs ping see_ping icmpv6 $HALF options ;;
     chrony) three_runs chrony see_chrony "$NTP" $HALF options ;;
