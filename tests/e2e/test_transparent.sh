@@ -181,9 +181,10 @@ see_socat() {
     lines 100 0.01 | with_client socat -t 0.3 STDIO "UDP6:[$SERVER_ADDR]:$PORT" >"$1/client" 2>&1
     echo "exit $?" >>"$1/client"
     end_server "$pid" "$1/listen"
+    # socat takes the quotes away, and an address in brackets would be a pattern for names of files.
     # shellcheck disable=SC2016 # the server's shell expands them
     with_server socat "UDP6-RECVFROM:$PORT,fork,reuseaddr" \
-        SYSTEM:'read line; echo "$line" "$SOCAT_PEERADDR"; sleep 0.1' 2>"$1/recvfrom"
+        SYSTEM:'set -f; read line; echo "$line" "$SOCAT_PEERADDR"; sleep 0.1' 2>"$1/recvfrom"
     pid=$STARTED
     serving "$PORT"
     for ((i = 0; i < 6; i++)); do
