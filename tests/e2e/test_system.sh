@@ -475,7 +475,7 @@ chrony_report() {
     grep -E '^(Remote port|Local address|Leap|Version|Mode|Stratum|Interleaved|TX t|RX t)' \
         "$SCRATCH/$1/data"
     awk -F ': *' '/^Total TX/ { sent = $2 }
-        /^Total valid/ { print "answered", $2 > 15 && $2 >= sent - 1 }' "$SCRATCH/$1/data"
+        /^Total valid/ { print "answered", ($2 > 15 && $2 >= sent - 1) }' "$SCRATCH/$1/data"
     chronyc -h "$SCRATCH/$1/socket" -n -c sources | cut -d , -f 1-5
 }
 
