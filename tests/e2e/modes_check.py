@@ -46,7 +46,7 @@ PRIMARIES = ("pc", "ps")
 SAMPLES_MIN = 10
 OPTIONS_MIN = 10  # of a flow, each way
 MEAN_ERROR_MAX = 3 * MS  # one preemption between the stamp and the wire moves a mean by this
-LINK_MAX = 5 * MS  # that a loaded machine may add to what the link was set to
+LINK_MAX = 15 * MS  # that a loaded machine may add to what the link was set to
 MEASURED_SHARE = 0.6
 
 

@@ -15,7 +15,7 @@
 #                               terminal's settings are as they were
 #   terminal_end
 
-TERMINAL_SOON=5 # seconds
+TERMINAL_SOON=15 # seconds, on a machine with other work
 
 terminal_tmux() { tmux -L "pdm-$$" -f /dev/null "$@"; }
 terminal_text() { terminal_tmux capture-pane -p; }
