@@ -16,14 +16,16 @@
 #   terminal_end
 
 TERMINAL_SOON=15 # seconds, on a machine with other work
+TERMINAL=0       # how many there have been: a server that is ending still holds its socket's name
 
-terminal_tmux() { tmux -L "pdm-$$" -f /dev/null "$@"; }
+terminal_tmux() { tmux -L "pdm-$$-$TERMINAL" -f /dev/null "$@"; }
 terminal_text() { terminal_tmux capture-pane -p; }
 terminal_type() { terminal_tmux send-keys "$@"; }
 terminal_resize() { terminal_tmux resize-window -x "${1%x*}" -y "${1#*x}"; }
 terminal_end() { terminal_tmux kill-server 2>/dev/null; }
 
 terminal_begin() {
+    TERMINAL=$((TERMINAL + 1))
     rm -f "$NET_DIR/before" "$NET_DIR/after"
     terminal_tmux new-session -d -x "${1%x*}" -y "${1#*x}" "ip netns exec $CLIENT_NS env \
         PDMV2_AGENT=$NET_DIR/client/agent.sock PS1='$ ' TERM=tmux-256color bash --norc"
