@@ -1,25 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Within a machine that systemd has booted and that has the packages: the units do what they say.
-# Run by test_deb.sh. /root/pki has certificates for the primary.
+# Run by test_deb.sh. /root has tests/tally.sh and, in pki, certificates for the primary.
 # shellcheck disable=SC2317 # called by check
 set -u
 ADDR=2001:db8:1::1
 SOCKET=/run/pdmv2/agent.sock
-PASSED=0
-FAILED=0
 WORK=$(mktemp -d)
+# shellcheck source=tests/tally.sh
+. /root/tally.sh
 
-check() {
-    if "${@:2}" >"$WORK/check.out" 2>&1; then
-        echo "ok   $1"
-        PASSED=$((PASSED + 1))
-    else
-        echo "FAIL $1"
-        sed 's/^/     /' "$WORK/check.out"
-        FAILED=$((FAILED + 1))
-    fi
-}
 # Up to 10 seconds.
 soon() {
     local i
@@ -155,5 +145,4 @@ check "but not with a bad configuration" refuses_bad pdmprimary /etc/pdmv2/pdmpr
 check "the agent is there beside it" as_member pdmctl status
 check "the agent stops" stops pdmkeyagent $SOCKET
 check "the primary stops, and leaves the agent's directory" stops pdmprimary /run/pdmv2/primary.sock
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
-# Sourced by the tests after tests/net/netns.sh and tests/e2e/agents.sh: real programs between two
+# Sourced by the tests after tests/net/netns.sh, tests/e2e/agents.sh and tests/tally.sh: real programs between two
 # namespaces that a veth pair joins (throughput matters here, delay does not), each run three times:
 # without the library, with it and PDM flowing, and with it while both agents are killed in mid-run
 # and come back.
@@ -25,7 +25,6 @@
 #   saw FILE CMD...       run_client CMD with what it prints, and how it ended, added to $OUT/FILE
 #   serving PORT [u]      waits for a TCP (or UDP) socket of the server's
 #   end_server PID FILE   ends a server; how it ended is added to $OUT/FILE
-#   programs_end          the tests' last line, and the status to exit with
 #
 # MODE is the run: absent, flowing or dying.
 
@@ -34,26 +33,11 @@ POLL=0.1  # seconds between two looks at the flows: a slot goes with its socket
 LIMIT=90  # for one client
 LATEST=10 # until there must be evidence for the agents to be killed
 
-PASSED=0
-FAILED=0
 MODE=
 OUT=
 SCRATCH=
 FLOWS=
 EVIDENCE=
-
-say() {
-    printf '%-4s %s\n' "$1" "${*:2}"
-    case $1 in
-    ok) PASSED=$((PASSED + 1)) ;;
-    FAIL) FAILED=$((FAILED + 1)) ;;
-    esac
-}
-
-programs_end() {
-    echo "$PASSED passed, $FAILED failed"
-    [ "$FAILED" -eq 0 ]
-}
 
 programs_up() {
     net_begin &&

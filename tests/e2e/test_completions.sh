@@ -5,25 +5,13 @@
 # shellcheck disable=SC2317 # called by check
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 : "${BUILD:=build}"
 BIN=$(cd "$BUILD" && pwd) || exit 1
 HERE=$PWD/tests/e2e
 WORK=$(mktemp -d) || exit 1
-PASSED=0
-FAILED=0
 trap 'rm -rf "$WORK"' EXIT
-
-# NAME CMD...: its output only if it fails
-check() {
-    if "${@:2}" >"$WORK/check.out" 2>&1; then
-        echo "ok   $1"
-        PASSED=$((PASSED + 1))
-    else
-        echo "FAIL $1"
-        sed 's/^/     /' "$WORK/check.out"
-        FAILED=$((FAILED + 1))
-    fi
-}
 
 # PROGRAM: its table, without what makes it readable
 rows() { sed -E '/^#/d; s/ *\| */|/g; s/^ //' "conf/completions/$1.table"; }
@@ -126,5 +114,4 @@ for shell in bash zsh fish; do
     check "a program in $shell" includes "$shell" 'pdmrun -m plain trunc' truncate
     check "what follows a program is its own in $shell" includes "$shell" 'pdmrun -m plain -- pdmctl ' keygen
 done
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -12,18 +12,13 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 PORT=7500
 CASES=(exchange seccomp-prctl seccomp-syscall seccomp-threads threads cancel kill jump signals drop
     forks network datagrams multicast mapped prefork activate)
-PASSED=0
-FAILED=0
 CORNERS=$AGENTS_BIN/tests/apps/corners
-
-say() {
-    printf '%-4s %s\n' "$1" "$2"
-    if [ "$1" = ok ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
-}
 
 options() { tcpdump -r "$NET_DIR/pcap" -n "$1" 2>/dev/null | wc -l; }
 
@@ -102,5 +97,4 @@ for name in "$@"; do
     check_case "$name"
 done
 agents_down
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -11,28 +11,16 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/machine.sh
 # shellcheck source=tests/net/pki.sh
 . tests/net/pki.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 BOOT_SECONDS=180
 PACKAGES=(libpdmv2-0 libpdmv2-dev pdmv2 pdmprimary)
 WORK=$(mktemp -d) || exit 1
 MACHINE=$WORK/machine
-PASSED=0
-FAILED=0
 trap 'rm -rf "$WORK"' EXIT
 
-# NAME CMD...: its output only if it fails
-check() {
-    if "${@:2}" >"$WORK/check.out" 2>&1; then
-        echo "ok   $1"
-        PASSED=$((PASSED + 1))
-    else
-        echo "FAIL $1"
-        tail -n 40 "$WORK/check.out" | sed 's/^/     /'
-        FAILED=$((FAILED + 1))
-    fi
-}
 finish() {
-    echo "$PASSED passed, $FAILED failed"
-    [ "$FAILED" -eq 0 ]
+    tally
     exit
 }
 
@@ -91,7 +79,8 @@ certificates() {
         pki_leaf "$MACHINE/root/pki" ca primary DNS:pc.example
 }
 boots() {
-    machine_boot "$MACHINE" tests/e2e/booted.sh "$BOOT_SECONDS" >"$WORK/booted"
+    cp tests/tally.sh "$MACHINE/root/" &&
+        machine_boot "$MACHINE" tests/e2e/booted.sh "$BOOT_SECONDS" >"$WORK/booted"
     local status=$?
     cat "$WORK/booted"
     return "$status"
@@ -135,5 +124,5 @@ check "but keys" purges_with_keys
 check "they install again" installs
 check "certificates" certificates
 check "systemd runs their units" boots
-grep '^ok' "$WORK/booted" | sed 's/^ok  /ok   booted:/'
+grep '^ok' "$WORK/booted" | sed 's/^ok   /ok    booted:/'
 finish

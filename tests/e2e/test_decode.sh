@@ -9,6 +9,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 : "${PYTHON:=/usr/bin/python3}"
 PDMCTL=$AGENTS_BIN/pdmctl
@@ -21,19 +23,6 @@ THINK=10 # with the way there and back, less than 50 ms: volley then gives up
 EXCHANGES=40
 LARGE_MIB=512
 LARGE_MAY_MIB=128 # of address space, of which libraries take some 20
-
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    local output
-    if output=$("${@:2}" 2>&1); then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1${output:+: $output}"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        echo "$output" | tail -n 20 | sed 's/^/      /'
-    fi
-}
 
 said() { "$PYTHON" -B tests/e2e/decode_check.py "$@"; }
 
@@ -348,5 +337,4 @@ check "the same in the Wireshark dissector" hostile_dissected "$NET_DIR/hostile.
 check "and without what is decrypted" hostile_dissected -
 check "a capture of $LARGE_MIB MiB in $LARGE_MAY_MIB" large
 check "interrupted, it reports" interrupted
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

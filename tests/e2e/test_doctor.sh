@@ -10,18 +10,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
-
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$NET_DIR/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        sed 's/^/      /' "$NET_DIR/check" "$NET_DIR/found" 2>/dev/null
-    fi
-}
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 # WANTED-EXIT CMD...: the doctor's findings in $NET_DIR/found; in $ASK what asks it
 found_with() {
@@ -29,7 +19,7 @@ found_with() {
     "${@:2}" >"$NET_DIR/found" 2>"$NET_DIR/found.err" || status=$?
     [ "$status" = "$1" ] && [ ! -s "$NET_DIR/found.err" ] && return
     echo "exit code $status, not $1"
-    cat "$NET_DIR/found.err"
+    cat "$NET_DIR/found" "$NET_DIR/found.err"
     return 1
 }
 # shellcheck disable=SC2120 # through check
@@ -39,9 +29,9 @@ tells() {
     awk -v start="$(printf '%-5s %-9s ' "$1" "$2")" -v text="$3" -v advice="${4:-}" '
         seen { if (advice == "" || index($0, advice)) good = 1; seen = 0 }
         index($0, start) == 1 && index($0, text) { seen = 1 }
-        END { exit !(good || (seen && advice == "")) }' "$NET_DIR/found"
+        END { exit !(good || (seen && advice == "")) }' "$NET_DIR/found" || { cat "$NET_DIR/found"; return 1; }
 }
-only_good() { ! grep -qvE '^good ' "$NET_DIR/found"; }
+only_good() { ! grep -vE '^good ' "$NET_DIR/found"; }
 
 # WHAT EXIT FINDING CHECK TEXT ADVICE CMD...
 finds() {
@@ -119,5 +109,4 @@ agents_down
 output_full() { ! doctor ::1 >/dev/full 2>"$NET_DIR/err" && grep -q "cannot write" "$NET_DIR/err"; }
 check "output that cannot be written" output_full
 
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -9,26 +9,15 @@ cd "$(dirname "$0")/../.." || exit 1
 BIN=$(cd "$BUILD" && pwd) || exit 1
 # shellcheck source=tests/net/pki.sh
 . tests/net/pki.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 unset XDG_RUNTIME_DIR PDMV2_AGENT PDMV2_PRIMARY
 WORK=$(mktemp -d) || exit 1
 trap 'rm -rf "$WORK"' EXIT
-PASSED=0
-FAILED=0
 OWN=2001:db8:b::11
 OTHER=2001:db8:b::12
 CONF=$WORK/host/pdmv2.conf
-
-# NAME CMD...: its output only if it fails
-check() {
-    if "${@:2}" >"$WORK/check.out" 2>&1; then
-        PASSED=$((PASSED + 1))
-    else
-        echo "FAIL $1"
-        sed 's/^/     /' "$WORK/check.out"
-        FAILED=$((FAILED + 1))
-    fi
-}
 
 # CODE REGEX CMD...: ends with CODE, and the last line that it prints fits
 ends() {
@@ -155,5 +144,4 @@ faults
 configuration
 refusals
 
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -17,24 +17,14 @@ BIN=$(cd "$BUILD" && pwd) || exit 1
 . tests/net/pki.sh
 # shellcheck source=tests/e2e/readme.sh
 . tests/e2e/readme.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 unset XDG_RUNTIME_DIR XDG_CONFIG_HOME XDG_STATE_HOME PDMV2_AGENT PDMV2_MODE
-FAILED=0
 WORK=$(mktemp -d)
 # shellcheck disable=SC2016 # expanded at the end
 net_on_exit 'rm -rf "$WORK"'
 trap net_down EXIT
-
-# NAME CMD...: one line for one check; its output only if it fails
-check() {
-    if "${@:2}" >"$WORK/check.out" 2>&1; then
-        echo "ok   $1"
-    else
-        echo "FAIL $1"
-        sed 's/^/     /' "$WORK/check.out"
-        FAILED=1
-    fi
-}
 
 # The README.
 
@@ -215,4 +205,4 @@ if [ "$FAILED" -eq 0 ]; then
     readme run file
     check "the server opened every option" no_key_fails
 fi
-exit "$FAILED"
+tally

@@ -13,6 +13,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/e2e/agents.sh
 # shellcheck source=tests/e2e/ping.sh
 . tests/e2e/ping.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 PYTHON=${PYTHON:-/usr/bin/python3}
 THINK_MS=20
@@ -20,20 +22,11 @@ PROBES=30
 INTERVAL=0.2 # longer than an agent that is asked takes to answer
 FEWEST=20 # options in a run that counts as with them
 UNPRIVILEGED=0 # 1: ping has no CAP_NET_RAW when it sends
-PASSED=0
-FAILED=0
-
-# WORD TEXT
-say() {
-    printf '%-5s %s\n' "$1" "$2"
-    if [ "$1" = ok ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
-}
-
-check() {
+judge() {
     if "$PYTHON" tests/e2e/icmp_check.py "$@"; then
-        PASSED=$((PASSED + 1))
+        count 0
     else
-        FAILED=$((FAILED + 1))
+        count 1
     fi
 }
 
@@ -127,9 +120,9 @@ measured() {
     start_responder
     probe "$NET_DIR/$1-responder"
     end_responder "$RESPONDER"
-    check delays "$1, ping, a responder that takes $THINK_MS ms" "$NET_DIR/$1-responder" \
+    judge delays "$1, ping, a responder that takes $THINK_MS ms" "$NET_DIR/$1-responder" \
         --server-at-least $THINK_MS
-    check options "$1, the options of that" "$NET_DIR/$1-responder/server.pcap" \
+    judge options "$1, the options of that" "$NET_DIR/$1-responder/server.pcap" \
         "$1" "${key[@]}"
     if dissected "$NET_DIR/$1-responder/server.pcap"; then
         say ok "$1, tshark finds the option in echoes"
@@ -138,7 +131,7 @@ measured() {
     fi
 
     probe "$NET_DIR/$1-kernel"
-    check delays "$1, ping, the kernel answers" "$NET_DIR/$1-kernel" --total-alone
+    judge delays "$1, ping, the kernel answers" "$NET_DIR/$1-kernel" --total-alone
     agents_down
 }
 
@@ -151,10 +144,10 @@ unassigned() {
     # shellcheck disable=SC2016
     wait_for 'in_server ss -Hlnw -f inet6 | grep -q ":253 "' 5
     measure "$NET_DIR/253" "$PYTHON" tests/e2e/raw_pair.py ask "$SERVER_ADDR" $PROBES $INTERVAL
-    check delays "protocol 253" "$NET_DIR/253" --proto 253 --server-at-least $THINK_MS
+    judge delays "protocol 253" "$NET_DIR/253" --proto 253 --server-at-least $THINK_MS
     measure "$NET_DIR/253-connected" \
         "$PYTHON" tests/e2e/raw_pair.py ask "$SERVER_ADDR" $PROBES $INTERVAL connect
-    check delays "protocol 253, connected" "$NET_DIR/253-connected" --proto 253 \
+    judge delays "protocol 253, connected" "$NET_DIR/253-connected" --proto 253 \
         --server-at-least $THINK_MS
     if in_client "$PYTHON" tests/e2e/raw_pair.py ask "$SERVER_ADDR" $PROBES 0 |
         diff - "$NET_DIR/253/output"; then
@@ -178,9 +171,9 @@ two_pings() {
     client "$AGENTS_BIN/pdmctl" -j flows >"$NET_DIR/flows"
     wait "$first" "$second"
     capture_stop
-    check flows "two pings at once, $1" "$NET_DIR/flows" "$2" "$3" \
+    judge flows "two pings at once, $1" "$NET_DIR/flows" "$2" "$3" \
         --total-at-least $((THINK_MS + 4))
-    check options "two pings at once, $1: their options" "$NET_DIR/two.pcap" encrypted \
+    judge options "two pings at once, $1: their options" "$NET_DIR/two.pcap" encrypted \
         --key "$AGENTS_KEY"
 }
 
@@ -344,7 +337,7 @@ read_only() {
     start_responder
     probe "$NET_DIR/read-only"
     end_responder "$RESPONDER"
-    check delays "read-only, ping without CAP_NET_RAW" "$NET_DIR/read-only" --total-alone
+    judge delays "read-only, ping without CAP_NET_RAW" "$NET_DIR/read-only" --total-alone
     agents_down
 }
 
@@ -366,5 +359,4 @@ if wanted read-only; then
     network
     read_only
 fi
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -8,6 +8,8 @@
 # shellcheck disable=SC2317 # called by check
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 : "${BUILD:=build}"
 LIST=tests/e2e/installed.txt
 MEMBER=(setpriv --reuid nobody --regid nogroup --groups pdmv2)
@@ -17,19 +19,6 @@ STRANGER=(setpriv --reuid nobody --regid nogroup --clear-groups)
 EXPOSURE_SYSTEM=20
 EXPOSURE_USER=65
 
-PASSED=0
-FAILED=0
-# NAME CMD...: its output only if it fails
-check() {
-    if "${@:2}" >"$WORK/check.out" 2>&1; then
-        echo "ok   $1"
-        PASSED=$((PASSED + 1))
-    else
-        echo "FAIL $1"
-        sed 's/^/     /' "$WORK/check.out"
-        FAILED=$((FAILED + 1))
-    fi
-}
 # STATUS CMD...
 exits() {
     local status=0
@@ -186,5 +175,4 @@ unshare -mn --propagation private "$0" inside
 read -r good bad <"$WORK/counts" || exit 1
 PASSED=$((PASSED + good))
 FAILED=$((FAILED + bad))
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

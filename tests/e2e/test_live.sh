@@ -13,23 +13,13 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/e2e/agents.sh
 # shellcheck source=tests/e2e/terminal.sh
 . tests/e2e/terminal.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 PING=$AGENTS_BIN/pdmping
 PORT=7008
 THINK_MS=40 # twice what the link takes, both ways together
 LINK_MS=10  # each way
-
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$NET_DIR/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        sed 's/^/      /' "$NET_DIR/check"
-    fi
-}
 
 # What the columns of the chart have: cells of N, S, X and T of each, the newest first, and the
 # cells that a millisecond has by the scale; those without any are left out.
@@ -130,5 +120,4 @@ quiet() { client "$PING" --live -q "$SERVER_ADDR" 2>"$NET_DIR/err"; [ $? = 2 ] &
 check "-q and --live exclude each other" quiet
 
 agents_down
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -12,6 +12,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 unset XDG_RUNTIME_DIR PDMV2_AGENT PDMV2_MODE PDMV2_READ_ONLY LD_PRELOAD
 : "${PYTHON:=/usr/bin/python3}"
@@ -23,18 +25,6 @@ LINK_MS=10
 EXCHANGES=40
 SHORT=1000
 SERVER_PID=
-
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$WORK/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        sed 's/^/      /' "$WORK/check"
-    fi
-}
 
 told() { "$PYTHON" -B tests/e2e/metrics_check.py "$@"; }
 clients() { in_client "$PYTHON" -B tests/e2e/metrics_clients.py "$@"; }
@@ -58,7 +48,7 @@ up() { # SETTING...
     AGENTS_SETTINGS=("${AGENTS_PATIENT[@]}" "requests_per_client = 0" "$@")
     agents_up encrypted && return
     echo "FAIL  agents"
-    FAILED=$((FAILED + 1))
+    count 1
     return 1
 }
 echo_server() { # THINK_MS
@@ -339,5 +329,4 @@ for part in "$@"; do
     [ "$part" != clients ] || part=clients_part
     "$part"
 done
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -10,6 +10,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/pki.sh
 # shellcheck source=tests/net/organisations.sh
 . tests/net/organisations.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 unset XDG_RUNTIME_DIR PDMV2_AGENT PDMV2_MODE PDMV2_READ_ONLY LD_PRELOAD
 : "${PYTHON:=/usr/bin/python3}"
@@ -18,17 +20,6 @@ ENROLLED_S=15
 RENEGOTIATIONS=3
 ORGS_SETTINGS+=("metrics = [::1]:9485" "flow_log = flows")
 
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$WORK/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        sed 's/^/      /' "$WORK/check"
-    fi
-}
 told() { "$PYTHON" -B tests/e2e/metrics_check.py "$@"; }
 fetch() { on sc1 curl -sf -m 20 -H 'Accept: application/openmetrics-text' "$URL" -o "$WORK/metrics"; }
 flows() { on sc1 "$ORGS_BIN/pdmctl" --json flows >"$WORK/flows"; }
@@ -84,5 +75,4 @@ fetch && flows
 check "with all that was counted" told sums "$WORK/metrics" "$WORK/flows" "$NET_DIR/sc1/flows"
 check "as pdmv2-metrics(7) has it" told log "$NET_DIR/sc1/flows"
 orgs_down
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -13,33 +13,15 @@ cd "$(dirname "$0")/../.." || exit
 . tests/net/organisations.sh
 # shellcheck source=tests/e2e/modes.sh
 . tests/e2e/modes.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 PROBES=30
 FEW=12
 REPLAYS=10
-PASSED=0
-FAILED=0
-
-count() {
-    if [ "$1" -eq 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
-}
-
-check() {
+judge() {
     modes_check "$@"
     count $?
-}
-
-# LABEL CMD...
-succeeds() {
-    local label=$1
-    shift
-    if "$@"; then
-        echo "ok    $label"
-        count 0
-    else
-        echo "FAIL  $label"
-        count 1
-    fi
 }
 
 # MODE: so every secondary's agent shows it, in both forms; with its first secrets, if it has any.
@@ -61,14 +43,14 @@ begin() {
         echo "FAIL  ${*}: not enrolled"
         exit 1
     fi
-    succeeds "$*, as pdmctl status shows it" shown "$1"
+    check "$*, as pdmctl status shows it" shown "$1"
 }
 
 # LABEL FORMAT: both flows of $RUN.
 measured() {
-    check ping "$1, pdmping" "$RUN/sc1" "${MODES_SET[@]}"
-    check flow "$1, socat" "$RUN/sc2" --client "$(orgs_addr sc2)" --protect "$2" "${MODES_SET[@]}"
-    check options "$1, on the wire" "$2" "$RUN"/sc?/*.pcap
+    judge ping "$1, pdmping" "$RUN/sc1" "${MODES_SET[@]}"
+    judge flow "$1, socat" "$RUN/sc2" --client "$(orgs_addr sc2)" --protect "$2" "${MODES_SET[@]}"
+    judge options "$1, on the wire" "$2" "$RUN"/sc?/*.pcap
 }
 
 # LABEL FLOW=HOSTS...
@@ -80,11 +62,11 @@ decrypted() {
 # LABEL: options of sc1 to ss1, sent to ss2 instead.
 replayed() {
     modes_server ss2
-    succeeds "$1, a replay at another server leaves the payload alone" \
+    check "$1, a replay at another server leaves the payload alone" \
         in_host sc1 "$MODES_PYTHON" -B tests/e2e/replay_option.py "$RUN/sc1/server.pcap" \
         "$(orgs_addr sc1)" "$(orgs_addr ss2)" $REPLAYS
     on ss2 "$ORGS_BIN/pdmctl" -j flows >"$RUN/replayed"
-    check refused "$1, and its options are refused" "$RUN/replayed" --peer "$(orgs_addr sc1)"
+    judge refused "$1, and its options are refused" "$RUN/replayed" --peer "$(orgs_addr sc1)"
     modes_server_end ss2
 }
 
@@ -93,18 +75,18 @@ without_primaries() {
     RUN=$RUN-alone
     orgs_kill pc
     orgs_kill ps
-    succeeds "$1, both primaries gone" modes_measure "$RUN" $FEW
+    check "$1, both primaries gone" modes_measure "$RUN" $FEW
 }
 
 new_run() {
     RUN=$NET_DIR/$1
-    succeeds "$2, answered as ever" modes_measure "$RUN" "$3"
+    check "$2, answered as ever" modes_measure "$RUN" "$3"
 }
 
 none() {
     begin none
     new_run none "none" $FEW
-    check options "none, on the wire" none "$RUN"/sc?/*.pcap
+    judge options "none, on the wire" none "$RUN"/sc?/*.pcap
     modes_end
 
     begin none "unprotected = plain"
@@ -112,11 +94,11 @@ none() {
     measured "none, plain to listed peers" plain
     modes_server ps
     modes_capture ps "$RUN/ps.pcap"
-    succeeds "none, an unlisted peer answers" \
+    check "none, an unlisted peer answers" \
         on sc1 "$ORGS_BIN/pdmping" --json -c 3 -i $MODES_INTERVAL "$(orgs_addr ps)" >"$RUN/unlisted"
     modes_captures_end
     modes_server_end ps
-    check options "none, to an unlisted peer" none "$RUN/ps.pcap" --peer "$(orgs_addr sc1)"
+    judge options "none, to an unlisted peer" none "$RUN/ps.pcap" --peer "$(orgs_addr sc1)"
     modes_end
 }
 
@@ -142,12 +124,12 @@ asymmetric_poll() {
     local label="asymmetric-poll, ${1}s poll"
     begin asymmetric-poll "poller = $1"
     new_run "poll-$1" "$label" $PROBES
-    check polled "$label, who polled" "$NET_DIR" "${MODES_SECONDARIES[@]}" --by "$2"
+    judge polled "$label, who polled" "$NET_DIR" "${MODES_SECONDARIES[@]}" --by "$2"
     measured "$label" encrypted
     decrypted "$label" sc1,ss1=pc,ps,sc1,ss1 sc2,ss2=pc,ps,sc2,ss2
     replayed "$label"
     without_primaries "$label"
-    check options "$label, both primaries gone" encrypted "$RUN"/sc?/*.pcap
+    judge options "$label, both primaries gone" encrypted "$RUN"/sc?/*.pcap
     modes_end
 }
 
@@ -171,5 +153,4 @@ trusted_servers
 asymmetric_poll client sc1,sc2
 asymmetric_poll server ss1,ss2
 ibc
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -13,6 +13,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 PORT=7300
 TRIALS=3      # first conversations of each kind, each with agents that know nothing yet
@@ -26,19 +28,6 @@ MANY=1000
 MANY_SECONDS=6
 RATE=50 # echoes a second that the manual promises
 ANYCAST=2001:db8:2:1:: # every address in it is the server's
-
-# Lines of "N passed, M failed", as check.sh counts them.
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$NET_DIR/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        sed 's/^/      /' "$NET_DIR/check"
-    fi
-}
 
 # --- what programs and agents are asked ---
 
@@ -409,5 +398,4 @@ net_up 23 || exit
 for part in "$@"; do
     "part_$part"
 done
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

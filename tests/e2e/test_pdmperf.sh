@@ -11,6 +11,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 unset XDG_RUNTIME_DIR PDMV2_AGENT PDMV2_MODE LD_PRELOAD http_proxy https_proxy all_proxy
 : "${PYTHON:=/usr/bin/python3}"
@@ -24,18 +26,6 @@ NOBODY='http://[2001:db8:2::dead]:7500' # whose packets nobody answers
 LINK_MS=10
 THINK_MS=20
 NETWORK_MS=$((2 * LINK_MS))
-
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$WORK/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        tail -n 20 "$WORK/check" | sed 's/^/      /'
-    fi
-}
 
 told() { "$PYTHON" -B tests/e2e/perf_check.py "$@"; }
 json() { perf --json "$@" >"$WORK/json"; }
@@ -368,5 +358,4 @@ done
 kill "${SERVERS[@]}"
 wait "${SERVERS[@]}" 2>/dev/null
 agents_down
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -12,6 +12,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 unset XDG_RUNTIME_DIR PDMV2_AGENT PDMV2_MODE LD_PRELOAD
 : "${PYTHON:=/usr/bin/python3}"
@@ -20,18 +22,6 @@ PORT=5301
 LINK_MS=10
 THINK_MS=20
 NETWORK_MS=$((2 * LINK_MS))
-
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$WORK/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        tail -n 20 "$WORK/check" | sed 's/^/      /'
-    fi
-}
 
 told() { "$PYTHON" -B tests/e2e/perf_net_check.py "$@"; }
 perf() { client timeout 60 "$PERF" -C "$SERVER_ADDR" -p "$PORT" "$@"; }
@@ -334,5 +324,4 @@ for part; do
 done
 stop_serving
 agents_down
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -15,28 +15,12 @@ cd "$(dirname "$0")/../.." || exit
 . tests/e2e/agents.sh
 # shellcheck source=tests/e2e/ping.sh
 . tests/e2e/ping.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 PYTHON=${PYTHON:-/usr/bin/python3}
 PING=$AGENTS_BIN/pdmping
 SLOWECHO=(chrt -f 5 "$AGENTS_BIN/tests/apps/slowecho") # a busy machine is no slow server
-PASSED=0
-FAILED=0
-
-count() {
-    if [ "$1" -eq 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
-}
-
-# LABEL CMD...
-expect() {
-    if "${@:2}"; then
-        echo "ok    $1"
-        count 0
-    else
-        echo "FAIL  $1"
-        count 1
-    fi
-}
-
 # NAME EXIT ARGUMENT...: a run with --json to $NET_DIR/NAME, and how it has to end.
 ask() {
     local name=$1 wanted=$2 status=0
@@ -50,7 +34,7 @@ ask() {
 }
 
 # NAME CONDITION...: of the run so called; see pdmping_check.py
-check() {
+judge() {
     "$PYTHON" tests/e2e/pdmping_check.py json "$1" "$NET_DIR/$1" "$NET_DIR/$1.link" "${@:2}"
     count $?
 }
@@ -65,7 +49,7 @@ ALL_ANSWERED='s["received"] == s["transmitted"] > 0'
 truth() {
     link_set both delay=10ms
     ask udp 0 -c 30 -i 0.03 "$SERVER_ADDR"
-    check udp "$ALL_ANSWERED" 'abs(s["network"]["mean"] - 20e6) < 1.5e6' \
+    judge udp "$ALL_ANSWERED" 'abs(s["network"]["mean"] - 20e6) < 1.5e6' \
         's["server"]["mean"] < 3e6' 's["lost"]["probes"] == 0'
 }
 
@@ -74,7 +58,7 @@ stalling_server() {
     echo_start chrt -f 5 "$PYTHON" tests/e2e/stalling_echo.py 7 100 150 || exit
     link_set both delay=5ms
     ask stall 0 -q -c 200 -i 0.02 "$SERVER_ADDR"
-    check stall "$ALL_ANSWERED" "$(verdict server)" 's["verdict"]["server_percent"] >= 90' \
+    judge stall "$ALL_ANSWERED" "$(verdict server)" 's["verdict"]["server_percent"] >= 90' \
         's["verdict"]["text"].startswith("SERVER causes ")'
     echo_stop
     echo_start "${SLOWECHO[@]}" :: 7 || exit
@@ -85,7 +69,7 @@ slowing_link() {
     { sleep 3 && link_set both delay=20ms; } &
     ask slowing 0 -q -c 120 -i 0.05 "$SERVER_ADDR"
     wait $!
-    check slowing "$ALL_ANSWERED" "$(verdict network)" 's["verdict"]["network_percent"] >= 75'
+    judge slowing "$ALL_ANSWERED" "$(verdict network)" 's["verdict"]["network_percent"] >= 75'
 }
 
 # --- what gets lost, and what is only late ---
@@ -97,7 +81,7 @@ losses() {
     link_set down loss=6%
     ask losses 0 -q -W 0.3 -c 250 -i 0.012 "$SERVER_ADDR"
     link_set both loss=0%
-    check losses 's["lost"]["probes"] == link["up_lost"] + link["down_lost"] > 10' \
+    judge losses 's["lost"]["probes"] == link["up_lost"] + link["down_lost"] > 10' \
         's["lost"]["to_server"] <= link["up_lost"] and s["lost"]["back"] <= link["down_lost"]' \
         's["lost"]["to_server"] > s["lost"]["back"] > 0 and s["lost"]["untold"] <= 8' \
         's["lost"]["to_server"] + s["lost"]["back"] + s["lost"]["untold"] == s["lost"]["probes"]'
@@ -108,7 +92,7 @@ reordering() {
     link_set down reorder=10% hold=35ms
     ask reordering 0 -c 100 -i 0.01 "$SERVER_ADDR"
     link_set down reorder=0%
-    check reordering "$ALL_ANSWERED" 's["reordered"] == link["down_reordered"] > 3' \
+    judge reordering "$ALL_ANSWERED" 's["reordered"] == link["down_reordered"] > 3' \
         '0 < s["options"]["reordered"] <= s["reordered"]' 's["late"] == s["lost"]["probes"] == 0' \
         's["reordered"] == sum(r["reordered"] for r in replies)'
 }
@@ -118,7 +102,7 @@ duplicates() {
     link_set down duplicate=20%
     ask duplicates 0 -c 100 -i 0.01 "$SERVER_ADDR"
     link_set down duplicate=0%
-    check duplicates "$ALL_ANSWERED" 's["duplicates"] > 5' \
+    judge duplicates "$ALL_ANSWERED" 's["duplicates"] > 5' \
         'link["down_duplicated"] - 1 <= s["duplicates"] <= link["down_duplicated"]' \
         's["duplicates"] == sum(r["duplicate"] for r in replies)' 's["reordered"] == 0'
 }
@@ -129,7 +113,7 @@ late_replies() {
     link_set down reorder=8% hold=500ms
     ask late 0 -W 0.2 -c 150 -i 0.012 "$SERVER_ADDR"
     link_set down reorder=0%
-    check late 's["late"] > 3' 's["late"] == sum(r["late"] for r in replies)' \
+    judge late 's["late"] > 3' 's["late"] == sum(r["late"] for r in replies)' \
         's["late"] + s["lost"]["probes"] == link["down_held"]' \
         'all(r["rtt"] >= 200e6 for r in replies if r["late"])' \
         'sum(e["type"] == "timeout" for e in events) == link["down_held"]'
@@ -142,14 +126,14 @@ dropped_options() {
     export PDMV2_MODE=rfc8250
     link_set both delay=2ms drop-exthdr=on
     ask drops-both 1 -W 0.4 -c 2 -i 0.2 "$SERVER_ADDR"
-    check drops-both "$(verdict path-drops-options)" 's["options"]["sent"] == 2'
+    judge drops-both "$(verdict path-drops-options)" 's["options"]["sent"] == 2'
     link_set down drop-exthdr=off
     ask drops-up 1 -W 0.4 -c 2 -i 0.2 "$SERVER_ADDR"
-    check drops-up "$(verdict path-drops-options)" 's["control"]["service"]["answered"] > 0'
+    judge drops-up "$(verdict path-drops-options)" 's["control"]["service"]["answered"] > 0'
     link_set up drop-exthdr=off
     link_set down drop-exthdr=on
     ask drops-down 1 -W 0.4 -c 2 -i 0.2 "$SERVER_ADDR"
-    check drops-down "$(verdict service-silent)" '"path drops" in s["verdict"]["text"]'
+    judge drops-down "$(verdict service-silent)" '"path drops" in s["verdict"]["text"]'
     link_set down drop-exthdr=off
     unset PDMV2_MODE
 }
@@ -158,33 +142,33 @@ silence() {
     link_set both loss=100%
     ask down 1 -W 0.4 -c 2 -i 0.2 "$SERVER_ADDR"
     link_set both loss=0%
-    check down "$(verdict host-down)" 's["control"]["echo"]["sent"] > 0' \
+    judge down "$(verdict host-down)" 's["control"]["echo"]["sent"] > 0' \
         'sum(e["type"] == "timeout" for e in events) == 2'
 
     ask closed 1 -c 2 -i 0.2 -p 7001 "$SERVER_ADDR"
-    check closed "$(verdict port-closed)" 's["errors"] == 2'
+    judge closed "$(verdict port-closed)" 's["errors"] == 2'
     ask tcp-closed 1 --tcp -c 2 -i 0.2 -p 7001 "$SERVER_ADDR"
-    check tcp-closed "$(verdict port-closed)" 's["errors"] == 2'
+    judge tcp-closed "$(verdict port-closed)" 's["errors"] == 2'
     ask request-closed 1 --tcp=request -c 2 -i 0.2 -p 7001 "$SERVER_ADDR"
-    check request-closed "$(verdict port-closed)" 's["errors"] == 2'
+    judge request-closed "$(verdict port-closed)" 's["errors"] == 2'
 
     start_server socat -u UDP6-RECV:7002 OPEN:/dev/null
     local mute=$STARTED
     wait_for "in_server ss -Hlnu 'sport = :7002' | grep -q ." 5
     { sleep 1; client "$AGENTS_BIN/pdmctl" flows >"$NET_DIR/flows"; } &
     ask silent 1 -W 1.5 -c 2 -i 0.2 -p 7002 "$SERVER_ADDR"
-    check silent "$(verdict service-silent)" 's["control"]["echo"]["answered"] > 0'
+    judge silent "$(verdict service-silent)" 's["control"]["echo"]["answered"] > 0'
     kill "$mute"
-    expect "control probes are no flows" \
+    check "control probes are no flows" \
         eval "[ -s '$NET_DIR/flows' ] && ! grep -q icmpv6 '$NET_DIR/flows'"
 
     # Nobody whom no association names is sent an option, not even to find out.
     capture_start "$NET_DIR/unnamed.pcap" "ip6 dst host 2001:db8:2::99"
     ask unnamed 1 -W 0.4 -c 2 -i 0.2 2001:db8:2::99
     capture_stop
-    check unnamed "$(verdict host-down)" 's["control"]["echo_option"]["sent"] == 0' \
+    judge unnamed "$(verdict host-down)" 's["control"]["echo_option"]["sent"] == 0' \
         's["control"]["echo"]["sent"] > 0'
-    expect "whom no association names gets no option" \
+    check "whom no association names gets no option" \
         [ "$(tshark -r "$NET_DIR/unnamed.pcap" -Y ipv6.dstopts 2>/dev/null | wc -l)" -eq 0 ]
 
     in_server nft -f - <<-'RULES'
@@ -194,9 +178,9 @@ silence() {
 	RULES
     ask refused 1 -c 1 "$SERVER_ADDR"
     in_server nft delete table ip6 refusal
-    check refused "$(verdict unreachable)" '"prohibited" in s["verdict"]["text"]'
+    judge refused "$(verdict unreachable)" '"prohibited" in s["verdict"]["text"]'
     ask too-large 1 -M "do" -s 1453 -c 1 -W 0.4 "$SERVER_ADDR"
-    check too-large "$(verdict not-sent)" 's["refused"] == 1' \
+    judge too-large "$(verdict not-sent)" 's["refused"] == 1' \
         'sum(e["type"] == "error" for e in events) == 1'
 }
 
@@ -211,7 +195,7 @@ beside_ping() {
     wait $!
     local min mean
     IFS=/ read -r min mean _ < <(sed -n 's/^rtt [^=]*= //p' "$from")
-    check icmp "$ALL_ANSWERED" "abs(s['rtt']['min'] - $min * 1e6) < 0.3e6" \
+    judge icmp "$ALL_ANSWERED" "abs(s['rtt']['min'] - $min * 1e6) < 0.3e6" \
         "abs(s['rtt']['mean'] - $mean * 1e6) < 1e6" 'all(r["bytes"] == 64 for r in replies)' \
         's["network"]["reason"] == s["server"]["reason"] == "kernel-answers"'
 }
@@ -222,7 +206,7 @@ responder() {
     local pid=$STARTED
     wait_for 'in_server ss -Hlnw -f inet6 | grep -q .' 5
     ask responder 0 --icmp -c 15 -i 0.1 "$SERVER_ADDR"
-    check responder "$ALL_ANSWERED" 'abs(s["network"]["mean"] - 20e6) < 1.5e6' \
+    judge responder "$ALL_ANSWERED" 'abs(s["network"]["mean"] - 20e6) < 1.5e6' \
         '20e6 <= s["server"]["mean"] < 28e6'
     kill "$pid" && wait "$pid" 2>/dev/null
     in_server sysctl -qw net.ipv6.icmp.echo_ignore_all=0
@@ -233,10 +217,10 @@ tcp() {
     local pid=$STARTED
     wait_for "in_server ss -Hlnt 'sport = :7003' | grep -q ." 5
     ask connect 0 --tcp -c 10 -i 0.05 -p 7003 "$SERVER_ADDR"
-    check connect "$ALL_ANSWERED" 'abs(s["rtt"]["mean"] - 20e6) < 1.5e6' \
+    judge connect "$ALL_ANSWERED" 'abs(s["rtt"]["mean"] - 20e6) < 1.5e6' \
         's["network"]["reason"] == "handshake"' 's["lost"]["reason"] == "tcp"'
     ask request 0 --tcp=request -c 20 -i 0.08 -s 300 -p 7003 "$SERVER_ADDR"
-    check request "$ALL_ANSWERED" 's["network"]["samples"] >= 10' \
+    judge request "$ALL_ANSWERED" 's["network"]["samples"] >= 10' \
         'abs(s["network"]["mean"] - 20e6) < 1.5e6' 'all(r["bytes"] == 300 for r in replies)'
     end_service "$pid"
 }
@@ -252,21 +236,21 @@ unprivileged() {
     in_client "${as[@]}" "$PING" --json --icmp -c 3 -i 0.1 "$SERVER_ADDR" >"$NET_DIR/nobody"
     link_stats >"$NET_DIR/nobody.link"
     in_client sysctl -qw net.ipv4.ping_group_range="1 0"
-    check nobody "$ALL_ANSWERED" 's["network"]["reason"] == "kernel-answers"'
+    judge nobody "$ALL_ANSWERED" 's["network"]["reason"] == "kernel-answers"'
 }
 
 several() {
     ask several 0 -c 5 -i 0.06 "$SERVER_ADDR" "$SERVER_ADDR" "$SERVER_ADDR"
-    check several 'len(summaries) == 3' 'all(s["received"] == 5 for s in summaries)' \
+    judge several 'len(summaries) == 3' 'all(s["received"] == 5 for s in summaries)' \
         'events[-1]["type"] == "total" and events[-1]["received"] == 15' \
         'events[-1]["rtt"]["samples"] == 15'
     ask sweep 0 -c 9 -i 0.03 --sweep 100:1300:600 "$SERVER_ADDR"
-    check sweep "$ALL_ANSWERED" '[r["bytes"] - 8 for r in replies] == [100, 700, 1300] * 3' \
+    judge sweep "$ALL_ANSWERED" '[r["bytes"] - 8 for r in replies] == [100, 700, 1300] * 3' \
         'all(size["received"] == 3 for size in s["sizes"].values()) and len(s["sizes"]) == 3'
     ask adaptive 0 -A -c 20 -i 1 "$SERVER_ADDR"
-    check adaptive "$ALL_ANSWERED" 's["elapsed"] < 2e9'
+    judge adaptive "$ALL_ANSWERED" 's["elapsed"] < 2e9'
     ask flood 0 -f -q -c 100 "$SERVER_ADDR"
-    check flood "$ALL_ANSWERED" 's["elapsed"] < 3e9'
+    judge flood "$ALL_ANSWERED" 's["elapsed"] < 3e9'
 }
 
 # Traffic class, hop limit, size and pattern as they are on the wire.
@@ -277,7 +261,7 @@ on_the_wire() {
     capture_stop
     tshark -r "$NET_DIR/wire.pcap" -Y 'udp.dstport == 7' -T fields -E separator=, \
         -e ipv6.tclass -e ipv6.hlim -e udp.length -e udp.payload >"$NET_DIR/wire" 2>/dev/null
-    expect "class, hops, size and pattern are on the wire" \
+    check "class, hops, size and pattern are on the wire" \
         [ "$(grep -cE '^(46|0x0*2e),9,108,[0-9a-f]{48}(c0ffee){25}c0$' "$NET_DIR/wire")" -eq 2 ]
 }
 
@@ -296,10 +280,10 @@ golden() {
     local got
     got=$(mask)
     if [ "$got" = "$WANTED" ]; then
-        expect "golden text: $1" true
+        check "golden text: $1" true
     else
         diff <(echo "$WANTED") <(echo "$got")
-        expect "golden text: $1" false
+        check "golden text: $1" false
     fi
 }
 
@@ -342,21 +326,21 @@ verdict: HOST DOWN, or no way to it: 2 control probes without the option had no 
     link_set both loss=0%
 
     client "$PING" -f -c 3 "$SERVER_ADDR" | sed -n 2p >"$NET_DIR/dots"
-    expect "a flood's dots come and go" \
+    check "a flood's dots come and go" \
         [ "$(tr -cd . <"$NET_DIR/dots" | wc -c) $(tr -cd '\b' <"$NET_DIR/dots" | wc -c)" = "3 6" ]
 
     client "$PING" --csv -c 5 -i 0.05 "$SERVER_ADDR" >"$NET_DIR/csv" 2>"$NET_DIR/csv.err"
     "$PYTHON" tests/e2e/pdmping_check.py csv "CSV" "$NET_DIR/csv" 5
     count $?
-    expect "CSV: the summary is on standard error" grep -q '^5 packets transmitted' "$NET_DIR/csv.err"
+    check "CSV: the summary is on standard error" grep -q '^5 packets transmitted' "$NET_DIR/csv.err"
 }
 
 # A name that has no address is an error in JSON too.
 errors_inside() {
     link_stats >"$NET_DIR/name.link"
     client "$PING" --json nosuch.invalid >"$NET_DIR/name" 2>/dev/null
-    expect "exit code 2 without an address" [ $? -eq 2 ]
-    check name 'len(events) == 1 and events[0]["type"] == "error"' \
+    check "exit code 2 without an address" [ $? -eq 2 ]
+    judge name 'len(events) == 1 and events[0]["type"] == "error"' \
         '"no IPv6 address" in events[0]["error"]'
 }
 
@@ -385,20 +369,20 @@ interrupted() {
         cat "$NET_DIR/stop.out"
         bad=1
     done
-    expect "^C at 20 moments: valid JSON, and a summary" [ "$bad" -eq 0 ]
+    check "^C at 20 moments: valid JSON, and a summary" [ "$bad" -eq 0 ]
 }
 
 interim() {
     disturbed quit QUIT 0.1 -c 40 -i 0.02
     link_stats >"$NET_DIR/quit.link"
-    check quit "$ALL_ANSWERED" 'sum(e["type"] == "interim" for e in events) == 1'
+    judge quit "$ALL_ANSWERED" 'sum(e["type"] == "interim" for e in events) == 1'
 }
 
 # CODE ARGUMENT...
 exits() {
     local status=0
     client "$PING" "${@:2}" >/dev/null 2>"$NET_DIR/err" || status=$?
-    expect "exit code $1: pdmping ${*:2}" [ "$status" -eq "$1" ]
+    check "exit code $1: pdmping ${*:2}" [ "$status" -eq "$1" ]
 }
 
 exit_codes() {
@@ -421,7 +405,7 @@ exit_codes() {
 # LABEL WORD: the last command's status, and what it said on standard error
 failed_well() {
     local status=$?
-    expect "$1: an error, no signal" eval "[ $status -eq 2 ] && grep -q '$2' '$NET_DIR/err'"
+    check "$1: an error, no signal" eval "[ $status -eq 2 ] && grep -q '$2' '$NET_DIR/err'"
 }
 
 bad_outputs() {
@@ -450,5 +434,4 @@ for part in "$@"; do
 done
 echo_stop
 agents_down
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

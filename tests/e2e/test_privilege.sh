@@ -13,6 +13,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 unset XDG_RUNTIME_DIR PDMV2_AGENT PDMV2_MODE PDMV2_READ_ONLY LD_PRELOAD
 : "${PYTHON:=/usr/bin/python3}"
@@ -22,22 +24,9 @@ LINES=30
 WORK=$(mktemp -d) || exit 1
 LAUNCHER=$WORK/bin/pdmrun   # with the capability
 POWERLESS=$WORK/plain/pdmrun # without
-PASSED=0
-FAILED=0
 net_on_exit 'rm -rf "$WORK"'
 trap net_down EXIT
 
-# NAME CMD...: its output only if it fails
-check() {
-    if "${@:2}" >"$WORK/check.out" 2>&1; then
-        echo "ok   $1"
-        PASSED=$((PASSED + 1))
-    else
-        echo "FAIL $1"
-        sed 's/^/     /' "$WORK/check.out"
-        FAILED=$((FAILED + 1))
-    fi
-}
 skip() { echo "skip $1: $2"; }
 
 NOBODY=(setpriv --reuid nobody --regid nogroup --clear-groups)
@@ -511,5 +500,4 @@ check "programs to run" make_targets
 for part in "$@"; do
     "check_$part"
 done
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

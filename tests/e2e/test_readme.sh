@@ -14,6 +14,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/machine.sh
 # shellcheck source=tests/e2e/readme.sh
 . tests/e2e/readme.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 BLOCK_SECONDS=60
 FRESH_SECONDS=900
 
@@ -22,24 +24,10 @@ if [ "$CHECK_LONG" -ne 1 ]; then
     exit 77
 fi
 [ "$(id -u)" -eq 0 ] || { echo "test_readme: must be run as root"; exit 1; }
-PASSED=0
-FAILED=0
 WORK=$(mktemp -d) || exit 1
 # shellcheck disable=SC2016 # expanded at the end
 net_on_exit 'rm -rf "$WORK"'
 trap net_down EXIT
-
-# NAME CMD...: its output only if it fails
-check() {
-    if "${@:2}" >"$WORK/check.out" 2>&1; then
-        echo "ok   $1"
-        PASSED=$((PASSED + 1))
-    else
-        echo "FAIL $1"
-        tail -n 40 "$WORK/check.out" | sed 's/^/     /'
-        FAILED=$((FAILED + 1))
-    fi
-}
 
 # HOST: with the sources in /root/pdmv2, and an apt-get that does not ask
 make_host() {
@@ -74,5 +62,4 @@ check "scp" make_scp
 check "two hosts" net_up
 check "README: blocks" readme_extract
 [ "$FAILED" -ne 0 ] || readme fresh run file
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -14,20 +14,15 @@ cd "$(dirname "$0")/../.." || exit
 . tests/net/organisations.sh
 # shellcheck source=tests/e2e/modes.sh
 . tests/e2e/modes.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 PROBES=30
 RENEGOTIATED=6  # probes before it
 AFTERWARDS=45   # in all: half the grace period later, to the second, hosts send under the new secret
 LEFT=
 LATE_SHARE=0.1  # there are not many
-PASSED=0
-FAILED=0
-
-count() {
-    if [ "$1" -eq 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
-}
-
-check() {
+judge() {
     modes_check "$@"
     count $?
 }
@@ -47,7 +42,7 @@ mode() {
     RUN=$NET_DIR/run
     rm -rf "$RUN"
     modes_begin "${@:2}" && modes_measure "$RUN" $PROBES || exit
-    check confirmed "$label, the HMAC over the transcript" "$NET_DIR"/p?/transcript
+    judge confirmed "$label, the HMAC over the transcript" "$NET_DIR"/p?/transcript
     witness probes "$label, pdmping" "$RUN/sc1" pc
     witness volley "$label, socat" "$RUN/sc2" ps --kri 1 --window 1
     modes_end
@@ -67,7 +62,7 @@ renegotiate() {
     second=$!
     modes_measure "$RUN" $AFTERWARDS || exit
     wait "$second" || count 1
-    check epochs "$label" "$NET_DIR/pc/transcript" "$RUN"/sc?/server.pcap --count 2 \
+    judge epochs "$label" "$NET_DIR/pc/transcript" "$RUN"/sc?/server.pcap --count 2 \
         --flows "$RUN/sc2/client.json"
     modes_end
 }
@@ -99,5 +94,4 @@ mode ibc ibc "kem = p256" "kdf = sha256" "aead = chacha20-poly1305"
 mode "ibc, longer secrets" ibc "kem = x25519" "kdf = sha512" "aead = aes-256-gcm"
 renegotiate trusted-servers "grace = 2s"
 renegotiate ibc "grace = 2s"
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -10,6 +10,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 # shellcheck source=tests/e2e/programs.sh
 . tests/e2e/programs.sh
 
@@ -214,4 +216,4 @@ if "$PYTHON" -B tests/e2e/soak_check.py "$NET_DIR/looks"; then
 else
     say FAIL "memory or descriptors grow"
 fi
-programs_end
+tally

@@ -12,6 +12,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 unset XDG_RUNTIME_DIR PDMV2_AGENT PDMV2_MODE PDMV2_READ_ONLY LD_PRELOAD
 : "${PYTHON:=/usr/bin/python3}" "${CC:=gcc}"
@@ -27,17 +29,6 @@ MANY=500 # exchanges, each with its option, while threads ask
 NETWORK_MS=$((2 * LINK_MS))
 RUN=
 
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$WORK/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        sed 's/^/      /' "$WORK/check"
-    fi
-}
 skip() { echo "skip  $1: $2"; }
 
 told() { "$PYTHON" tests/e2e/stats_check.py "$1" "$WORK/told" "${@:2}"; }
@@ -110,7 +101,7 @@ servers_up() {
 up() {
     agents_up "$1" && servers_up && return
     echo "FAIL  agents and servers"
-    FAILED=$((FAILED + 1))
+    count 1
     return 1
 }
 down() {
@@ -264,5 +255,4 @@ net_up 1 || exit
 for part; do
     $part
 done
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

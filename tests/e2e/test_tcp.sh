@@ -12,21 +12,21 @@ cd "$(dirname "$0")/../.." || exit
 . tests/e2e/agents.sh
 # shellcheck source=tests/e2e/ping.sh
 . tests/e2e/ping.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 PYTHON=${PYTHON:-/usr/bin/python3}
 LONG=${CHECK_LONG:-0}
 PORT=7300
-PASSED=0
-FAILED=0
 KEY=()
 SERVER=
 
 # tests/e2e/tcp_check.py says the line.
-check() {
+judge() {
     if "$PYTHON" tests/e2e/tcp_check.py "$@"; then
-        PASSED=$((PASSED + 1))
+        count 0
     else
-        FAILED=$((FAILED + 1))
+        count 1
     fi
 }
 
@@ -56,7 +56,7 @@ ask() {
     kill "$PING_CAPTURE" && wait "$PING_CAPTURE"
     if [ "$status" -ne 0 ]; then
         echo "FAIL  the run ended with $status"
-        FAILED=$((FAILED + 1))
+        count 1
     fi
 }
 
@@ -68,7 +68,7 @@ turns() {
     # shellcheck disable=SC2086
     ask "$directory" "$plan" "$count" $5
     unserve
-    check turns "$1" "$directory" --port $PORT "${KEY[@]}" --plan "$plan" --count "$count" "${@:6}"
+    judge turns "$1" "$directory" --port $PORT "${KEY[@]}" --plan "$plan" --count "$count" "${@:6}"
 }
 
 # Entries of a plan for each of SIZES, answered with as much, after MS.
@@ -174,7 +174,7 @@ lossy() {
     turns "5% lost" 500:500:20 $((LONG ? 600 : 60)) "" "--flows $NET_DIR/flows $AGENTS_BIN/pdmctl"
     link_set both delay=10ms loss=0%
     if grep -q total_delay "$NET_DIR/flows"; then
-        check total "5% lost: the total shows it" "$NET_DIR/flows" --least 200
+        judge total "5% lost: the total shows it" "$NET_DIR/flows" --least 200
     else
         echo "skip  5% lost: pdmctl shows no total delay"
     fi
@@ -203,5 +203,4 @@ if [[ " $* " == *" formats "* ]]; then
         agents_down
     done
 fi
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

@@ -13,22 +13,12 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/e2e/agents.sh
 # shellcheck source=tests/e2e/terminal.sh
 . tests/e2e/terminal.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 
 SMALL=80x24
 LARGE=200x50
 FLOWS=40
-
-PASSED=0 FAILED=0
-check() { # WHAT CMD...
-    if "${@:2}" >"$NET_DIR/check" 2>&1; then
-        PASSED=$((PASSED + 1))
-        echo "ok    $1"
-    else
-        FAILED=$((FAILED + 1))
-        echo "FAIL  $1"
-        sed 's/^/      /' "$NET_DIR/check"
-    fi
-}
 
 PDMCTL=$AGENTS_BIN/pdmctl
 flows() { client "$PDMCTL" flows "$@"; }
@@ -142,5 +132,4 @@ terminal_end
 gone() { flows --watch >"$NET_DIR/out" 2>"$NET_DIR/err"; [ $? = 3 ] && grep 'no agent at' "$NET_DIR/err"; }
 check "no agent, into a file: a line and exit code 3" gone
 
-echo "$PASSED passed, $FAILED failed"
-[ "$FAILED" -eq 0 ]
+tally

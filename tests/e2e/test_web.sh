@@ -12,6 +12,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
 . tests/e2e/agents.sh
+# shellcheck source=tests/tally.sh
+. tests/tally.sh
 # shellcheck source=tests/e2e/programs.sh
 . tests/e2e/programs.sh
 
@@ -349,4 +351,4 @@ for program in "$@"; do
         ;;
     esac
 done
-programs_end
+tally
