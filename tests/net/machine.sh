@@ -16,7 +16,7 @@ MACHINE_BASE=${BUILD:-build}/debian-12.tar
 machine_base() {
     local made
     [ ! -s "$MACHINE_BASE" ] || return 0
-    made=$(mktemp -d) || return
+    made=$(mktemp -d) && chmod 755 "$made" || return
     debootstrap --variant=minbase bookworm "$made" "$MACHINE_MIRROR" >"$made.log" 2>&1 &&
         tar -C "$made" -cf "$MACHINE_BASE.new" . && mv "$MACHINE_BASE.new" "$MACHINE_BASE"
     local status=$?
@@ -59,7 +59,7 @@ END
     # By default nspawn lets nobody lock memory.
     timeout "$3" systemd-nspawn --quiet --system-call-filter=@memlock --register=no --keep-unit \
         --private-network --boot --machine="machine-$$" -D "$1" </dev/null >"$1/root/console" 2>&1
-    [ -s "$1/root/boot.status" ] || { tail -n 30 "$1/root/console"; return 1; }
+    [ -s "$1/root/boot.status" ] || tail -n 30 "$1/root/console"
     cat "$1/root/boot.out"
-    return "$(cat "$1/root/boot.status")"
+    return "$(cat "$1/root/boot.status" || echo 1)"
 }
