@@ -101,29 +101,51 @@ static bool set_address(struct sockaddr_un *address, const char *path)
     return true;
 }
 
-/* Under the lock: what is there was left by an agent that died, unless something answers. */
-static enum listener_status remove_stale(const struct listener *l,
-                                         const struct sockaddr_un *address)
+/* Whether nobody has the socket at ADDRESS open: one of another kind answers too, with EPROTOTYPE.
+ */
+static bool is_left(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct stat st;
 
     if (fd < 0)
-        return failed("cannot make a socket", l->path);
-    int result = connect(fd, (const struct sockaddr *)address, sizeof *address);
-    bool answers = result == 0 || errno == EAGAIN;
+        return false;
+    bool left = connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                errno == ECONNREFUSED;
     close(fd);
-    if (answers) {
-        log_error("%s: something else listens there", l->path);
-        return LISTENER_RUNNING;
-    }
-    if (lstat(l->path, &st) != 0)
-        return errno == ENOENT ? LISTENER_OK : failed("cannot be looked at", l->path);
+    return left;
+}
+
+bool listener_clear(const struct sockaddr_un *address)
+{
+    struct stat st;
+
+    if (lstat(address->sun_path, &st) != 0)
+        return errno == ENOENT;
     if (!S_ISSOCK(st.st_mode)) {
         errno = EEXIST;
-        return failed("is no socket; remove it or choose another path", l->path);
+        return false;
     }
-    return unlink(l->path) == 0 ? LISTENER_OK : failed("cannot be removed", l->path);
+    if (!is_left(address)) {
+        errno = EADDRINUSE;
+        return false;
+    }
+    return unlink(address->sun_path) == 0;
+}
+
+/* Under the lock. */
+static enum listener_status clear(const struct listener *l, const struct sockaddr_un *address)
+{
+    if (listener_clear(address))
+        return LISTENER_OK;
+    switch (errno) {
+    case EADDRINUSE:
+        log_error("%s: something else listens there", l->path);
+        return LISTENER_RUNNING;
+    case EEXIST:
+        return failed("is no socket; remove it or choose another path", l->path);
+    default:
+        return failed("cannot be removed", l->path);
+    }
 }
 
 static enum listener_status bind_and_listen(struct listener *l, const struct sockaddr_un *address)
@@ -154,7 +176,7 @@ static enum listener_status make(struct listener *l, const char *path)
     if (status == LISTENER_OK)
         status = take_lock(l, path);
     if (status == LISTENER_OK)
-        status = remove_stale(l, &address);
+        status = clear(l, &address);
     if (status == LISTENER_OK)
         return bind_and_listen(l, &address);
     free(l->path); /* not ours to remove */

@@ -7,6 +7,7 @@
 #define PDM_KEYAGENT_LISTENER_H
 
 #include <stdbool.h>
+#include <sys/un.h>
 
 struct listener {
     int fd;
@@ -22,6 +23,9 @@ enum listener_status { LISTENER_OK, LISTENER_FAILED, LISTENER_RUNNING, LISTENER_
  * been told.
  */
 enum listener_status listener_open(struct listener *l, const char *path);
+/* Removes the socket at ADDRESS if it was left by an agent that died. False, unless nothing is
+ * there then: errno says why; EADDRINUSE if somebody has it open, EEXIST if it is no socket. */
+bool listener_clear(const struct sockaddr_un *address);
 /* Gives PATH, of a socket, the mode of the agent's own: for its user alone, or, if it is the
  * system's, for the group as well. False: errno says why. */
 bool listener_permit(const char *path);

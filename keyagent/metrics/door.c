@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/limits.h"
@@ -51,31 +51,12 @@ static const char *name_of(const union config_address *address, char out[static 
     }
 }
 
-/* What is there was left by an agent that died, unless something answers. */
-static bool remove_stale(const union config_address *address)
-{
-    struct stat st;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return false;
-    bool answers = connect(fd, &address->any, size_of(address)) == 0 || errno == EAGAIN;
-    close(fd);
-    errno = EADDRINUSE;
-    if (answers)
-        return false;
-    if (lstat(path_of(address), &st) != 0)
-        return errno == ENOENT;
-    errno = EEXIST;
-    return S_ISSOCK(st.st_mode) && unlink(path_of(address)) == 0;
-}
-
 static bool bind_and_listen(int fd, const union config_address *address)
 {
     const int on = 1;
     const char *path = path_of(address);
 
-    if (path != NULL ? !remove_stale(address)
+    if (path != NULL ? !listener_clear(&address->path)
                      : setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         return false;
     /* Until it is listened on nobody gets in, whatever the modes. */
