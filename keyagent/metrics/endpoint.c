@@ -20,17 +20,45 @@ static const struct timeval look_pause = {.tv_usec = AGENT_SCRAPE_PAUSE_US};
 
 /* Requests. */
 
+/* With which the connection ends. */
+static void reply(struct evhttp_request *request, int code, const char *type, struct evbuffer *body)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    bool is_head = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
+
+    /* evhttp adds another header of this name for a client of 1.0 that wants to go on. */
+    evhttp_remove_header(evhttp_request_get_input_headers(request), "Connection");
+    evhttp_add_header(headers, "Connection", "close");
+    evhttp_add_header(headers, "Content-Type", type);
+    /* RFC 9110 section 9.3.2, which evhttp leaves to us. */
+    evhttp_send_reply(request, code, NULL, is_head ? NULL : body);
+}
+
+static void refuse(struct evhttp_request *request, int code, const char *why)
+{
+    struct evbuffer *body = evbuffer_new();
+
+    if (body != NULL)
+        evbuffer_add_printf(body, "%s\n", why);
+    reply(request, code, "text/plain", body);
+    if (body != NULL)
+        evbuffer_free(body);
+}
+
+static void refuse_for_now(struct evhttp_request *request)
+{
+    refuse(request, HTTP_SERVUNAVAIL, "no metrics for now; try again later");
+}
+
 static void answer(const struct endpoint_request *r, struct evbuffer *body)
 {
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(r->request);
     struct evbuffer *own = evbuffer_new();
 
     /* All who wait for one gathering share its memory. */
-    if (own == NULL || evbuffer_add_buffer_reference(own, body) != 0 ||
-        evhttp_add_header(headers, "Content-Type", exposition_content_type(r->format)) != 0)
-        evhttp_send_error(r->request, HTTP_SERVUNAVAIL, NULL);
+    if (own != NULL && evbuffer_add_buffer_reference(own, body) == 0)
+        reply(r->request, HTTP_OK, exposition_content_type(r->format), own);
     else
-        evhttp_send_reply(r->request, HTTP_OK, "OK", own);
+        refuse_for_now(r->request);
     if (own != NULL)
         evbuffer_free(own);
 }
@@ -45,7 +73,7 @@ static void answer_waiting(struct endpoint *e, enum exposition_format format, st
         const struct endpoint_request r = e->waiting[i];
 
         if (body == NULL)
-            evhttp_send_error(r.request, HTTP_SERVUNAVAIL, NULL);
+            refuse_for_now(r.request);
         else if (r.format == format)
             answer(&r, body);
         else
@@ -78,9 +106,8 @@ static void on_metrics(struct evhttp_request *request, void *arg)
 {
     struct endpoint *e = arg;
 
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
     if (e->waits == AGENT_SCRAPE_WAITING) {
-        evhttp_send_error(request, HTTP_SERVUNAVAIL, NULL);
+        refuse_for_now(request);
         return;
     }
     e->waiting[e->waits++] = (struct endpoint_request){
@@ -93,8 +120,7 @@ static void on_metrics(struct evhttp_request *request, void *arg)
 static void on_other(struct evhttp_request *request, void *arg)
 {
     (void)arg;
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
-    evhttp_send_error(request, HTTP_NOTFOUND, NULL);
+    refuse(request, HTTP_NOTFOUND, "there is only /metrics");
 }
 
 /* Connections. evhttp bounds neither how many there are nor how long one may take. */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Metrics over HTTP: who is answered, and with what. */
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "keyagent/metrics/endpoint.h"
+#include "tests/unit/flows_of_metrics.h"
+
+#define ANSWER_MAX 65536
+#define TURNS 5000 /* of a millisecond, for an answer */
+
+static struct registry none;
+static struct event_base *base;
+static struct endpoint endpoint;
+
+static void begin(void)
+{
+    agent_begin("[agent]\nstate = state\nmax_slots = 2000\nmax_ledger = 64\nmetrics = "
+                "[::1]:9485\n" LINK_ASSOCIATION);
+    base = event_base_new();
+    cr_assert(base != NULL && endpoint_init(&endpoint, base, &agent, &none));
+}
+
+static void over(void)
+{
+    endpoint_free(&endpoint);
+    event_base_free(base);
+    agent_over();
+}
+
+TestSuite(endpoint, .init = begin, .fini = over);
+
+static void serve_at_path(void)
+{
+    agent.config.metrics =
+        (union config_address){.path = {.sun_family = AF_UNIX, .sun_path = "metrics.sock"}};
+    cr_assert(endpoint_set(&endpoint), "%s", keys_said());
+}
+
+static int ask(const char *request)
+{
+    const union config_address *at = &endpoint.address;
+    socklen_t len = at->any.sa_family == AF_UNIX ? sizeof at->path : sizeof at->v6;
+    int fd = socket(at->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    cr_assert(fd >= 0 && connect(fd, &at->any, len) == 0);
+    cr_assert_eq(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+    return fd;
+}
+
+/* All of it, up to the end of the connection; the text stays until the next. */
+static const char *answer_to(const char *request)
+{
+    static char text[ANSWER_MAX];
+    size_t used = 0;
+    ssize_t got = -1;
+    int fd = ask(request);
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+    for (int turn = 0; turn < TURNS && got != 0 && used < sizeof text - 1; turn++) {
+        event_base_loop(base, EVLOOP_NONBLOCK);
+        if (poll(&readable, 1, 1) <= 0)
+            continue;
+        got = recv(fd, text + used, sizeof text - 1 - used, 0);
+        cr_assert(got >= 0);
+        used += (size_t)got;
+    }
+    cr_assert_eq(got, 0, "the connection stays open after: %s", request);
+    close(fd);
+    text[used] = '\0';
+    return text;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static const char *body_of(const char *answer)
+{
+    const char *end = strstr(answer, "\r\n\r\n");
+
+    cr_assert_not_null(end, "%s", answer);
+    return end + 4;
+}
+
+/* RFC 9110 section 9.3.2. */
+Test(endpoint, a_head_has_no_body)
+{
+    serve_at_path();
+    const char *answer = answer_to("HEAD /metrics HTTP/1.1\r\n\r\n");
+    cr_assert(begins(answer, "HTTP/1.1 200 "), "%s", answer);
+    cr_assert_not_null(strstr(answer, "\r\nContent-Type: text/plain; version=0.0.4;"));
+    cr_assert_str_empty(body_of(answer));
+    answer = answer_to("HEAD /other HTTP/1.1\r\n\r\n");
+    cr_assert(begins(answer, "HTTP/1.1 404 "), "%s", answer);
+    cr_assert_str_empty(body_of(answer));
+    cr_assert_not_null(strstr(answer_to("GET /metrics HTTP/1.1\r\n\r\n"), "\npdm_build_info{"));
+}
+
+Test(endpoint, the_connection_ends)
+{
+    serve_at_path();
+    const char *answer = answer_to("GET /metrics HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    cr_assert(begins(answer, "HTTP/1.0 200 "), "%s", answer);
+    cr_assert_not_null(strstr(answer, "\r\nConnection: close\r\n"));
+    cr_assert_null(strstr(answer, "keep-alive"), "%s", answer);
+}
