@@ -7,6 +7,7 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <event2/util.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "keyagent/clock.h"
 #include "keyagent/log.h"
 #include "keyagent/metrics/door.h"
+
+#define HTTP_MISDIRECTED 421 /* RFC 9110 section 15.5.20 */
 
 static const struct timeval at_once = {0};
 static const struct timeval look_pause = {.tv_usec = AGENT_SCRAPE_PAUSE_US};
@@ -101,11 +104,28 @@ static void on_go_on(evutil_socket_t fd, short what, void *arg)
         evtimer_add(e->go_on, &at_once);
 }
 
+/* A page from elsewhere can have its own name lead to this address, and its reader's browser ask
+ * here; the Host header then has that name. No page leads to a path. */
+static bool is_for_us(const struct endpoint *e, struct evhttp_request *request)
+{
+    const char *host = evhttp_request_get_host(request);
+    struct sockaddr_storage literal;
+    int len = sizeof literal;
+
+    return e->address.any.sa_family == AF_UNIX || host == NULL ||
+           evutil_ascii_strcasecmp(host, "localhost") == 0 ||
+           evutil_parse_sockaddr_port(host, (struct sockaddr *)&literal, &len) == 0;
+}
+
 /* One that comes while something is being gathered has that too: it is of this very moment. */
 static void on_metrics(struct evhttp_request *request, void *arg)
 {
     struct endpoint *e = arg;
 
+    if (!is_for_us(e, request)) {
+        refuse(request, HTTP_MISDIRECTED, "the Host header must be an address or localhost");
+        return;
+    }
     if (e->waits == AGENT_SCRAPE_WAITING) {
         refuse_for_now(request);
         return;

@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 
-GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+GET = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def connected(port):
@@ -41,13 +41,14 @@ GARBAGE = {
     "a large header": b"GET /metrics HTTP/1.1\r\nA: " + b"b" * 20000 + b"\r\n\r\n",
     "many headers": b"GET /metrics HTTP/1.1\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
     "no version": b"GET /metrics\r\n\r\n",
-    "another path": b"GET /../metrics HTTP/1.1\r\nHost: x\r\n\r\n",
-    "root": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "delete": b"DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a body": b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n123456789",
-    "a body that never ends": b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n1",
-    "a negative length": b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "connect": b"CONNECT ::1:22 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "another path": b"GET /../metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "another host": b"GET /metrics HTTP/1.1\r\nHost: example.com\r\n\r\n",
+    "root": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "delete": b"DELETE /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a body": b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n123456789",
+    "a body that never ends": b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n1",
+    "a negative length": b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    "connect": b"CONNECT ::1:22 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "TLS": bytes.fromhex("16030100c8010000c40303") + os.urandom(200),
 }
 

@@ -30,6 +30,19 @@ static void over(void)
 
 TestSuite(endpoint, .init = begin, .fini = over);
 
+/* A port that is free. */
+static void serve_at_port(void)
+{
+    union config_address *at = &agent.config.metrics;
+    socklen_t len = sizeof at->v6;
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+    at->v6.sin6_port = 0;
+    cr_assert(fd >= 0 && bind(fd, &at->any, len) == 0 && getsockname(fd, &at->any, &len) == 0);
+    close(fd);
+    cr_assert(endpoint_set(&endpoint), "%s", keys_said());
+}
+
 static void serve_at_path(void)
 {
     agent.config.metrics =
@@ -105,4 +118,36 @@ Test(endpoint, the_connection_ends)
     cr_assert(begins(answer, "HTTP/1.0 200 "), "%s", answer);
     cr_assert_not_null(strstr(answer, "\r\nConnection: close\r\n"));
     cr_assert_null(strstr(answer, "keep-alive"), "%s", answer);
+}
+
+/* A page that has its own name lead here has its browser say that name. */
+Test(endpoint, other_hosts_are_refused)
+{
+    static const char *const ours[] = {"[::1]",     "[::1]:9485",     "127.0.0.1:9485",
+                                       "localhost", "LOCALHOST:9485", "192.0.2.1"};
+    static const char *const others[] = {"example.com",       "example.com:9485",
+                                         "localhost.example", "127.0.0.1.nip.io",
+                                         "xlocalhost",        "::1]",
+                                         "0x7f000001",        ""};
+    char request[256];
+
+    serve_at_port();
+    cr_assert(begins(answer_to("GET /metrics HTTP/1.0\r\n\r\n"), "HTTP/1.0 200 "));
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        snprintf(request, sizeof request, "GET /metrics HTTP/1.1\r\nHost: %s\r\n\r\n", ours[i]);
+        cr_assert(begins(answer_to(request), "HTTP/1.1 200 "), "%s", ours[i]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        snprintf(request, sizeof request, "GET /metrics HTTP/1.1\r\nHost: %s\r\n\r\n", others[i]);
+        const char *answer = answer_to(request);
+        cr_assert(begins(answer, "HTTP/1.1 421 "), "%s: %s", others[i], answer);
+        cr_assert_null(strstr(answer, "pdm_"));
+    }
+}
+
+/* No page leads to a path. */
+Test(endpoint, any_host_at_a_path)
+{
+    serve_at_path();
+    cr_assert(begins(answer_to("GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n"), "HTTP/1.1 200 "));
 }
