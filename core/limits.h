@@ -303,6 +303,7 @@
 #define AGENT_SCRAPE_HEADERS 8192 /* octets of a request */
 #define AGENT_SCRAPE_TYPE 128     /* of a type in its Accept header; what is longer is cut */
 #define AGENT_SCRAPE_S 10         /* from connecting to having read the answer */
+#define AGENT_SCRAPE_UNREAD (32 * 1024 * 1024) /* octets of answers until there are no more */
 #define AGENT_SCRAPE_SLOTS 512
 #define AGENT_SCRAPE_SERIES 16
 #define AGENT_SCRAPE_PAUSE_US 20000 /* between looks whether a client has gone */

@@ -84,6 +84,17 @@ static void answer_waiting(struct endpoint *e, enum exposition_format format, st
     }
 }
 
+/* Whoever does not read holds memory: the next has to wait until that was read, or its time is up.
+ * What several share counts for each. */
+static bool much_is_unread(const struct endpoint *e)
+{
+    size_t octets = 0;
+
+    for (size_t i = 0; i < e->clients; i++)
+        octets += evbuffer_get_length(bufferevent_get_output(e->client[i].connection));
+    return octets > AGENT_SCRAPE_UNREAD;
+}
+
 static void on_go_on(evutil_socket_t fd, short what, void *arg)
 {
     struct endpoint *e = arg;
@@ -91,6 +102,10 @@ static void on_go_on(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (s->agent == NULL && much_is_unread(e)) {
+        evtimer_add(e->go_on, &look_pause);
+        return;
+    }
     if (s->agent == NULL && !scrape_begin(s, e->agent, e->registry, e->waiting[0].format)) {
         log_error("out of memory: no metrics");
         answer_waiting(e, EXPOSITION_TEXT, NULL);

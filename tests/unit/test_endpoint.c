@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Metrics over HTTP: who is answered, and with what. */
+#include <event2/bufferevent.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "keyagent/metrics/endpoint.h"
 #include "tests/unit/flows_of_metrics.h"
 
-#define ANSWER_MAX 65536
+#define ANSWER_MAX (16 * 1024 * 1024)
 #define TURNS 5000 /* of a millisecond, for an answer */
+#define SLOW (AGENT_SCRAPE_CLIENTS - 1)
+#define ASSOCIATIONS 10
 
 static struct registry none;
 static struct event_base *base;
@@ -15,8 +19,14 @@ static struct endpoint endpoint;
 
 static void begin(void)
 {
-    agent_begin("[agent]\nstate = state\nmax_slots = 2000\nmax_ledger = 64\nmetrics = "
-                "[::1]:9485\n" LINK_ASSOCIATION);
+    char text[4096] = "[agent]\nstate = state\nmax_slots = 2000\nmax_ledger = 64\n"
+                      "metrics = [::1]:9485\n";
+
+    for (unsigned i = 0; i < ASSOCIATIONS; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+                 "[association a%u]\npeer = 2001:db8:%x::/48\nprotect = plain\n", i, i);
+    agent_begin(text);
+    signal(SIGPIPE, SIG_IGN); /* as daemon_begin() does */
     base = event_base_new();
     cr_assert(base != NULL && endpoint_init(&endpoint, base, &agent, &none));
 }
@@ -82,6 +92,15 @@ static const char *answer_to(const char *request)
     close(fd);
     text[used] = '\0';
     return text;
+}
+
+static size_t unread(void)
+{
+    size_t octets = 0;
+
+    for (size_t i = 0; i < endpoint.clients; i++)
+        octets += evbuffer_get_length(bufferevent_get_output(endpoint.client[i].connection));
+    return octets;
 }
 
 static bool begins(const char *text, const char *with)
@@ -150,4 +169,30 @@ Test(endpoint, any_host_at_a_path)
 {
     serve_at_path();
     cr_assert(begins(answer_to("GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n"), "HTTP/1.1 200 "));
+}
+
+/* Nobody reads: each has a gathering of its own. */
+Test(endpoint, what_is_not_read_is_bounded)
+{
+    int slow[SLOW];
+    size_t most = 0;
+
+    serve_at_path();
+    for (uint16_t i = 0; i < ASSOCIATIONS * AGENT_SERIES_PEERS; i++)
+        flow_of(i % ASSOCIATIONS, i % ASSOCIATIONS, i);
+    for (int i = 0; i < SLOW; i++) {
+        size_t before = unread();
+        int turns = before > AGENT_SCRAPE_UNREAD ? 100 : TURNS;
+
+        slow[i] = ask("GET /metrics HTTP/1.1\r\n\r\n");
+        for (int turn = 0; turn < turns && unread() == before; turn++)
+            event_base_loop(base, EVLOOP_NONBLOCK);
+        if (unread() - before > most)
+            most = unread() - before;
+    }
+    cr_assert(most > AGENT_SCRAPE_UNREAD / SLOW, "%zu: too little for this test", most);
+    cr_assert(unread() <= AGENT_SCRAPE_UNREAD + most, "%zu octets", unread());
+    for (int i = 0; i < SLOW; i++)
+        close(slow[i]);
+    cr_assert(begins(answer_to("GET /metrics HTTP/1.1\r\n\r\n"), "HTTP/1.1 200 "));
 }
