@@ -128,13 +128,28 @@ static uint32_t associations(const struct exposition *x)
     return (uint32_t)x->agent->associations.count;
 }
 
+static bool same_labels(const struct association *a, const struct association *b)
+{
+    return a->format == b->format && strcmp(a->name, b->name) == 0;
+}
+
+/* Pairs may have one name, be it because it was too long: those are one series, with the first. */
 static void put_measuring(const struct exposition *x, const struct family *f, uint32_t at)
 {
-    const struct association *a = &x->agent->associations.item[at];
+    const struct associations *set = &x->agent->associations;
+    const struct association *a = &set->item[at];
+    bool measuring = !a->ended;
     char name[TEXT_MAX];
 
+    for (size_t i = set->configured; i < set->count; i++) {
+        if (!same_labels(&set->item[i], a))
+            continue;
+        if (i < at)
+            return;
+        measuring = measuring || !set->item[i].ended;
+    }
     add(x, "%s{association=\"%s\",protect=\"%s\"} %d\n", f->name, text_name(name, a->name),
-        pdm_formats[a->format].name, !a->ended);
+        pdm_formats[a->format].name, measuring);
 }
 
 static uint32_t registrars(const struct exposition *x)

@@ -121,6 +121,28 @@ Test(exposition, many_flows_and_series)
     cr_assert_str_eq(text + strlen(text) - 6, "# EOF\n");
 }
 
+/* Two samples of the same labels are no OpenMetrics. */
+Test(exposition, associations_of_one_name)
+{
+    static const char line[] =
+        "\npdm_association_measuring{association=\"link\",protect=\"plain\"} ";
+    struct associations *set = &agent.associations;
+    size_t configured = set->configured;
+
+    /* As if a primary had made them. */
+    set->configured = 0;
+    memcpy(set->item[1].name, set->item[0].name, sizeof set->item[1].name);
+    set->item[1].format = set->item[0].format;
+    set->item[0].ended = true;
+    const char *first = strstr(gathered(EXPOSITION_OPENMETRICS), line);
+    cr_assert_not_null(first);
+    cr_assert_eq(first[strlen(line)], '1', "one of them measures");
+    cr_assert_null(strstr(first + 1, line));
+    set->item[1].ended = true;
+    cr_assert_eq(strstr(gathered(EXPOSITION_OPENMETRICS), line)[strlen(line)], '0');
+    set->configured = configured;
+}
+
 Test(exposition, the_format_that_is_asked_for)
 {
     static const struct {
