@@ -112,12 +112,24 @@ static bool is_due(const struct log_file *f, size_t len, int64_t now_s)
            (f->size + len > f->size_max || now_s - f->began_s >= (int64_t)f->age_max_s);
 }
 
+/* Somebody may have truncated it, or set the clock back, which must not make it last for years. */
+static void look_again(struct log_file *f, int64_t now_s)
+{
+    struct stat st;
+
+    if (fstat(f->fd, &st) == 0)
+        f->size = (uint64_t)st.st_size;
+    if (f->began_s > now_s)
+        f->began_s = now_s;
+}
+
 bool log_file_write(struct log_file *f, const char *data, size_t len, int64_t now_s)
 {
     size_t done = 0;
 
     if (f->fd < 0 && !open_file(f, now_s))
         return false;
+    look_again(f, now_s);
     if (is_due(f, len, now_s) && !rotate(f, now_s))
         return false;
     while (done < len) {

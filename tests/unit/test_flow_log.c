@@ -77,6 +77,27 @@ Test(log_file, gives_way_by_age)
     cr_assert_str_eq(content("f.1"), "a\nb\n");
 }
 
+Test(log_file, the_clock_is_set_back)
+{
+    cr_assert(log_file_set(&file, "f", 1000, 60, 1));
+    cr_assert(put("a\n", NOW + 1000000) && put("b\n", NOW) && put("c\n", NOW + 59));
+    cr_assert_str_eq(content("f"), "a\nb\nc\n");
+    cr_assert(put("d\n", NOW + 60));
+    cr_assert_str_eq(content("f"), "d\n");
+    cr_assert_str_eq(content("f.1"), "a\nb\nc\n");
+}
+
+/* As logrotate's copytruncate does. */
+Test(log_file, truncated_by_somebody)
+{
+    cr_assert(log_file_set(&file, "f", 8, 3600, 1));
+    cr_assert(put("old---\n", NOW));
+    cr_assert_eq(truncate("f", 0), 0);
+    cr_assert(put("new\n", NOW));
+    cr_assert_str_eq(content("f"), "new\n");
+    cr_assert_null(content("f.1"), "there was room");
+}
+
 /* One that was there is as old as it is, and as large. */
 Test(log_file, goes_on_with_what_is_there)
 {
