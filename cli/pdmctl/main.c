@@ -26,7 +26,7 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
-    {"keygen", "FILE", 1, 1, "js", "make a pre-shared key in FILE and its count in FILE.gen",
+    {"keygen", "FILE", 1, 1, "", "make a pre-shared key in FILE and its count in FILE.gen",
      pdmctl_keygen},
     {"status", NULL, 0, 0, "js", "show the agent and its associations", pdmctl_status},
     {"flows", NULL, 0, 0, "jsPAoWi", "show the live flows and their delays", pdmctl_flows},
@@ -55,6 +55,8 @@ static void print_usage(FILE *out)
           "                 the agent's socket, or the primary's\n"
           "  -P, --peer PREFIX | NAME\n"
           "                 flows: with such peers; primary list: the list of that peer\n"
+          "  -h, --help     this text\n"
+          "  -V, --version  the version\n"
           "flows:\n"
           "  -W, --watch    again and again, until q or ^C\n"
           "  -i, --interval SECONDS\n"
@@ -63,10 +65,8 @@ static void print_usage(FILE *out)
           "                 net, srv, sent, recv, lost, idle, peer, local or pid\n"
           "  -A, --association NAME\n"
           "                 those of that association\n"
-          "  -h, --help     this text\n"
-          "  -V, --version  the version\n"
           "decode:\n"
-          "  -v, --verbose  a line for each option, too\n"
+          "  -v, --verbose  also a line for each option\n"
           "  -k, --key FILE a pre-shared key to read encrypted options with; may be repeated\n"
           "  -c, --config FILE\n"
           "                 the keys of that agent's configuration\n"

@@ -268,17 +268,28 @@ configured() {
         grep -c 'encrypted.*not_decrypted' | grep -qx 10
 }
 
-# The manual's example, but for the capture that it begins with.
+# PAGE NAME: the example of the manual, but for the capture that one begins with; output in
+# $NET_DIR/example/output.
 example() {
     local dir=$NET_DIR/example
-    mkdir "$dir" && ln -s "$PWD/conf" "$dir/conf" && cp -p "$NET_DIR/zero" "$dir/lab.key" &&
+    mkdir -p "$dir" && ln -sfn "$PWD/conf" "$dir/conf" && cp -p "$NET_DIR/zero" "$dir/lab.key" &&
         cp "$NET_DIR/golden.pcap" "$dir/seen.pcap" &&
-        awk '$0 == ".\\\" example: decode" { found = 1 } found && /^\.Bd/ { on = 1; next }
-            /^\.Ed/ && on { exit } on' man/pdmctl.1 |
-        sed '/tcpdump/d; s/^[#$] //; s/\\e$/\\/' >"$dir/commands" &&
-        (cd "$dir" && PATH=$AGENTS_BIN:$PATH bash -e commands 2>/dev/null) >"$dir/output" &&
-        grep -qE '^\[2001:db8::1\]:4002 .* encrypted +5 +30.000 ' "$dir/output" &&
-        grep -qxE '20[0-4]	0.020000[0-9]+|20[0-4]	0.01999[0-9]+' "$dir/output"
+        awk -v mark=".\\\\\" example: $2" '$0 == mark { found = 1 } found && /^\.Bd/ { on = 1; next }
+            /^\.Ed/ && on { exit } on' "man/$1" |
+        sed '/tcpdump/d; s/^[#$] //; s/\\e$/\\/' >"$dir/commands" && [ -s "$dir/commands" ] &&
+        (cd "$dir" && PATH=$AGENTS_BIN:$PATH bash -e commands 2>/dev/null) >"$dir/output"
+}
+
+decode_example() {
+    example pdmctl.1 decode &&
+        grep -qE '^\[2001:db8::1\]:4002 .* encrypted +5 +30.000 ' "$NET_DIR/example/output" &&
+        grep -qxE '20[0-4]	0.020000[0-9]+|20[0-4]	0.01999[0-9]+' "$NET_DIR/example/output"
+}
+
+# PSNTP as the dissector has it.
+export_example() {
+    example pdmv2-files.5 export &&
+        grep -qxE '20010db80*[12] 00c[89abc]' "$NET_DIR/example/output"
 }
 
 hostile() {
@@ -331,7 +342,8 @@ check "each link type, pcap and pcapng" links
 check "exit codes" exit_codes
 check "standard output is full" full
 check "keys of a configuration" configured
-check "the manual's example" example
+check "pdmctl(1): example" decode_example
+check "pdmv2-files(5): example" export_example
 check "options that were changed" hostile
 check "the same in the Wireshark dissector" hostile_dissected "$NET_DIR/hostile.disclosed"
 check "and without what is decrypted" hostile_dissected -

@@ -11,7 +11,8 @@
 #   .\" file: HOSTS PATH               it is put there
 #   .\" figure                         it is there to be looked at
 #   .\" repeat: SECTION, SED           no block: those of SECTION, hosts and all, changed by SED
-# Each host has an /etc, /run and /var/lib of its own. scp alone is ours.
+# Each host has an /etc, /run and /var/lib of its own. scp alone is ours. At the end what pdmctl prints
+# of all that as JSON is held against its schema.
 # shellcheck disable=SC2317 # all that check() calls
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -202,6 +203,14 @@ ask sc1 "$FLOW" >/dev/null
 flows=$(ask sc1 "$FLOW") || fail "the last flow: $flows"
 jq -es "any(.[]; $GOOD)" <<<"$flows" >/dev/null || fail "no flow is measured: $flows"
 echo "ok   a flow is measured"
+{
+    echo "$flows" && ask sc1 'pdmctl -j status; pdmctl -j doctor || true' &&
+        ask pc2 'for what in status pairs secondaries list "list -P a"; do
+            pdmctl -j primary $what; done'
+} >"$WORK/json" || fail "$(<"$WORK/json")"
+"${PYTHON:-/usr/bin/python3}" -B tests/e2e/schema_check.py pdmctl-1 "$WORK/json" agent association \
+    flow finding primary pair secondary entry || fail "JSON of pdmctl"
+echo "ok   what pdmctl prints as JSON is by its schema"
 pairs=$(ask ps 'pdmctl -j primary pairs') || fail "the pairs: $pairs"
 # The first, one by command, one for the host that was revoked, one for the new store.
 jq -es 'length == 1 and .[0].connected and .[0].secret.epoch >= 3' <<<"$pairs" >/dev/null ||
