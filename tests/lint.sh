@@ -75,6 +75,20 @@ for name in sys.argv[1:]:
 
 manual() { mandoc -T lint -W warning man/*; }
 
+# What documents refer to: our own manual pages, and files of the tree.
+references() {
+    local file name bad=0
+    while IFS=: read -r file name; do
+        [ -e "man/$name" ] || complain "$file: no page $name" || bad=1
+    done < <(grep -oE '^\.Xr (lib)?pdm[a-z0-9.-]* [0-9]' man/* | sed -E 's/\.Xr ([^ ]*) /\1./')
+    # shellcheck disable=SC2016 # Markdown's quotes
+    while IFS=: read -r file name; do
+        [ -e "$name" ] || complain "$file: there is no $name" || bad=1
+    done < <(grep -oE '\]\([^):]+\)|`(\.ci|conf|core|cli|keyagent|man|shim|tests)/[^` ]*' README.md CONTRIBUTING.md |
+        sed -E 's/:(\]\(|`)/:/; s/\)$//')
+    return $bad
+}
+
 licence() {
     local file bad=0
     while read -r file; do
@@ -271,6 +285,7 @@ run clang-tidy run_tidy
 run shellcheck run_shellcheck
 run python python
 run mandoc manual
+run references references
 run licence licence
 run include-rule includes
 run core-symbols core_symbols

@@ -100,6 +100,13 @@ configuration_example() {
         "$BIN/pdmkeyagent" -t -c "$WORK/example.conf" | grep 'ok, associations: 2'
 }
 
+enrolled_example() {
+    mkdir "$WORK/enrolled" && example man/pdmv2.conf.5 enrolled >"$WORK/enrolled/conf" &&
+        pki_ca "$WORK/enrolled" ca && pki_leaf "$WORK/enrolled" ca certificate IP:2001:db8:b::11 &&
+        mv "$WORK/enrolled/certificate.key" "$WORK/enrolled/key.pem" &&
+        "$BIN/pdmkeyagent" -t -c "$WORK/enrolled/conf" | grep 'ok, associations: 1'
+}
+
 primary_example() {
     mkdir "$WORK/primary" && example man/pdmprimary.conf.5 configuration >"$WORK/primary/conf" &&
         pki_ca "$WORK/primary" ca && pki_ca "$WORK/primary" ca-b &&
@@ -134,21 +141,36 @@ c_weak_example() {
         -Ishim && ! "$WORK/example" && LD_PRELOAD=$BIN/libpdmv2.so "$WORK/example" </dev/null
 }
 
-# NAME REGEX: what the page tells to type, with a server of ours and without an agent. The first
-# request of a connection may have no figures.
-perf_example() {
+# PAGE NAME: what the page tells to type, with servers of ours
+typed() {
+    example "$1" "$2" | sed 's/^[$#] //; s,http://server.example/[a-z]*,http://[::1]:7600/think/15,g
+        s,server.example,::1,'
+}
+
+# PAGE NAME REGEX: the example, without an agent, prints such a line. The first request of a
+# connection may have no figures.
+tool_example() {
     local tries
-    example man/pdmperf.1 "$1" |
-        sed 's/^\$ //; s,http://server.example/[a-z]*,http://[::1]:7600/think/15,g
-            s,-C server.example,-C ::1,' >"$WORK/perf.sh"
-    [ -s "$WORK/perf.sh" ] || return
+    typed "$1" "$2" >"$WORK/tool.sh"
+    [ -s "$WORK/tool.sh" ] || return
     for ((tries = 0; tries < 5; tries++)); do
-        in_client env PATH="$BIN:$PATH" PDMV2_MODE=plain timeout 60 bash -e -o pipefail "$WORK/perf.sh" \
-            >"$WORK/perf.out" 2>&1 || break
-        ! grep -Eqx -- "$2" "$WORK/perf.out" || return 0
+        in_client env PATH="$BIN:$PATH" PDMV2_MODE=plain timeout 60 bash -e -o pipefail "$WORK/tool.sh" \
+            >"$WORK/tool.out" 2>&1 || break
+        ! grep -Eqx -- "$3" "$WORK/tool.out" || return 0
     done
-    cat "$WORK/perf.out"
+    cat "$WORK/tool.out"
     return 1
+}
+
+perf_example() { tool_example man/pdmperf.1 "$@"; }
+ping_example() { tool_example man/pdmping.1 "$@"; }
+
+# PAGE NAME PORT: starts the server of an example
+server_example() {
+    typed "$1" "$2" | sed 's/^/exec /; s/exec LD_PRELOAD/exec env LD_PRELOAD/; s/exec  /  /' >"$WORK/serve.sh"
+    start_in_client env PATH="$BIN:$PATH" LD_LIBRARY_PATH="$BIN" PDMV2_MODE=plain \
+        bash "$WORK/serve.sh" >/dev/null
+    wait_for "in_client ss -Hlntu | grep -q ':$3 '" 10
 }
 
 perf_examples() {
@@ -162,15 +184,79 @@ perf_examples() {
     check "pdmperf(1): a format" perf_example format '200 0\.0[0-9]{5} 0\.0[0-9]{5} 0\.0[0-9]{5}'
     check "pdmperf(1): JSON" perf_example json '(1[5-9]|[2-9][0-9])\.[0-9]+'
     end_service "$server"
-    # shellcheck disable=SC2046 # words of a command
-    start_in_client env PATH="$BIN:$PATH" PDMV2_MODE=plain \
-        $(example man/pdmperf.1 server | sed -n 's/^\$ //p') >/dev/null
-    server=$STARTED
-    check "pdmperf(1): its other server" wait_for "in_client ss -Hlnt | grep -q ':5201 '" 10
+    check "pdmperf(1): its other server" server_example man/pdmperf.1 server 5201
     check "pdmperf(1): throughput" perf_example client 'verdict: load .*'
     check "pdmperf(1): transactions" perf_example transactions \
         'verdict: SERVER takes [0-9]+% of a transaction .*'
-    end_service "$server"
+    end_service "$STARTED"
+}
+
+ping_examples() {
+    local name figures='.* net=[0-9.]+ srv=[0-9.]+ ms'
+    check "pdmping(1): its server" server_example man/pdmping.1 listen 7007
+    check "pdmping(1): probes" ping_example probes "$figures"
+    check "pdmping(1): JSON" ping_example json '[0-9]+'
+    check "pdmping(1): objectives" ping_example slo 'slo net.p99=30ms: met, .*'
+    end_service "$STARTED"
+    for name in root user; do
+        check "libpdmv2(7): socat, $name" server_example man/libpdmv2.7 $name 7007
+        check "libpdmv2(7): measured, $name" ping_example probes "$figures"
+        end_service "$STARTED"
+    done
+}
+
+# A unit that is nothing but what the page adds to one.
+unit_example() {
+    { echo "[Service]"; echo "ExecStart=/bin/true"; example man/libpdmv2.7 unit; } \
+        >"$WORK/example.service" && systemd-analyze verify "$WORK/example.service" >"$WORK/unit.out" 2>&1
+    local code=$?
+    cat "$WORK/unit.out"
+    [ "$code" -eq 0 ] && [ ! -s "$WORK/unit.out" ]
+}
+
+# scp is ours.
+key_example() {
+    # shellcheck disable=SC2016 # the script's own
+    mkdir -p "$WORK/a/bin" "$WORK/b/.config/pdmv2" &&
+        printf '%s\n' '#!/bin/bash' "cp \"\$1\" \"\$2\" \"\$3\" \"$WORK/b/\${4#b.example:}\"" \
+            >"$WORK/a/bin/scp" && chmod 755 "$WORK/a/bin/scp" && typed man/pdmctl.1 keygen >"$WORK/key.sh" && [ -s "$WORK/key.sh" ] &&
+        HOME=$WORK/a PATH=$WORK/a/bin:$BIN:$PATH bash -e "$WORK/key.sh" &&
+        cmp "$WORK"/{a,b}/.config/pdmv2/lab.key && cmp "$WORK"/{a,b}/.config/pdmv2/lab.key.gen
+}
+
+scrape_example() {
+    example man/pdmv2-metrics.7 scrape >"$WORK/prometheus.yml" &&
+        promtool check config "$WORK/prometheus.yml"
+}
+
+# Each example of a page has a mark, and a test that speaks of the page names it.
+examples_are_marked() {
+    local page name bad=0
+    awk 'FNR == 1 { on = 0 } /^\.Sh / { on = /EXAMPLES/ }
+        on && /^\.Bd -literal/ && last !~ /^\.\\" example: / { print FILENAME ":" FNR ": no mark"; bad = 1 }
+        { last = $0 } END { exit bad }' man/* || bad=1
+    while IFS=: read -r page name; do
+        grep -lF "${page#man/}" tests/e2e/test_*.sh | xargs grep -qw -- "$name" ||
+            { echo "$page: example $name is in no test"; bad=1; }
+    done < <(grep -o '^\.\\" example: .*' man/* | sed 's/\.\\" example: //')
+    return $bad
+}
+
+# What the pages say that the daemons print, but for the letters and numbers that stand for others,
+# is in their source, as it puts its texts together.
+diagnostics_are_said() {
+    local message part bad=0 count=0
+    find keyagent conf -name '*.c' -print0 | sort -z | xargs -0 cat | tr -d '\n' |
+        sed -E 's/" *"//g; s/%" *PRI[a-z0-9]+ *"/%/g; s/"//g' >"$WORK/said"
+    while read -r message; do
+        count=$((count + 1))
+        while read -r part; do
+            grep -qF -- "$part" "$WORK/said" || { echo "$message: no \"$part\""; bad=1; }
+        done < <(sed -E 's/(^|[ (:/,])([A-Z](\.gen)?|[0-9]+|aes-256-gcm)\>/\n/g; s/: /\n/g; s/net\.ipv6\.[a-z_]+//; s/\.\.\.//' \
+            <<<"$message" | sed -E 's/^[ ,.:;)]+//; s/[ ,.:;(]+$//' | grep -E '.{6}')
+    done < <(grep -h '^\.It "' man/pdmkeyagent.8 man/pdmprimary.8 | sed 's/^\.It "//; s/"$//')
+    [ "$count" -gt 20 ] || { echo "$count messages"; bad=1; }
+    return $bad
 }
 
 [ "$(id -u)" -eq 0 ] || { echo "test_examples: must be run as root"; exit 1; }
@@ -191,14 +277,21 @@ check "pdmprimary.conf(5): keys of [servers]" keys_agree pdmprimary $PAGE 'serve
     'The section \[clients' 'The sections \[servers'
 check "pdmprimary.conf(5): keys of [peer]" keys_agree pdmprimary $PAGE 'peer x' 'The sections \[peer'
 check "pdmprimary.conf(5): example" primary_example
+check "every example has a test" examples_are_marked
+check "diagnostics" diagnostics_are_said
 check "pdmv2.conf(5): example" configuration_example
+check "pdmv2.conf(5): example of an enrolled host" enrolled_example
 check "conf/pdmv2.conf" sample_configuration
+check "pdmctl(1): a key" key_example
+check "pdmv2-metrics(7): a scrape job" scrape_example
+check "libpdmv2(7): a unit" unit_example
 check "libpdmv2(3): example" c_example
 check "libpdmv2(3): example for a library that may be absent" c_weak_example
 
 check "README: blocks" readme_extract
 check "two hosts" net_up
 perf_examples
+ping_examples
 if [ "$FAILED" -eq 0 ]; then
     # shellcheck disable=SC2016 # eval's
     check "their files" eval 'make_host client && make_host server && readme_scp "$WORK/server"'

@@ -203,6 +203,7 @@ ask sc1 "$FLOW" >/dev/null
 flows=$(ask sc1 "$FLOW") || fail "the last flow: $flows"
 jq -es "any(.[]; $GOOD)" <<<"$flows" >/dev/null || fail "no flow is measured: $flows"
 echo "ok   a flow is measured"
+# shellcheck disable=SC2016 # the host's shell
 {
     echo "$flows" && ask sc1 'pdmctl -j status; pdmctl -j doctor || true' &&
         ask pc2 'for what in status pairs secondaries list "list -P a"; do
