@@ -40,6 +40,7 @@ FILES = $(call put_in,755,$(USER_PROGRAMS:%=$(BUILD)/%),$(BINDIR)) \
     $(call put_in,644,README.md CHANGELOG.md LICENSE,$(DOCDIR)) \
     $(call put_in,644,conf/pdmv2.conf conf/pdmprimary.conf conf/wireshark/pdmv2.lua \
         conf/grafana/pdmv2.json conf/prometheus/pdmv2.rules.yml,$(DOCDIR)/examples) \
+    $(call put_in,644,$(wildcard conf/wireshark/pdmv2/*.lua),$(DOCDIR)/examples/pdmv2) \
     $(call put_in,644,$(wildcard conf/schema/*.json),$(DOCDIR))
 
 place = $(lastword $(subst :, ,$(1)))
@@ -73,7 +74,7 @@ install: all
 # Directories that others may use too stay.
 uninstall:
 	$(Q)rm -f $(foreach entry,$(FILES),'$(DESTDIR)$(call place,$(entry))') '$(DESTDIR)$(LIBRARY_LINK)'
-	$(Q)for directory in $(DOCDIR)/examples $(DOCDIR); do \
+	$(Q)for directory in $(DOCDIR)/examples/pdmv2 $(DOCDIR)/examples $(DOCDIR); do \
 	    [ ! -d '$(DESTDIR)'$$directory ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)'$$directory; \
 	done
 

@@ -3,22 +3,28 @@
 -- themselves and call PDMv2 a PDM of invalid length.
 --
 -- Encrypted options are shown decrypted if the preference pdmv2.decrypted names a file that
--- `pdmctl decode -x` made of the capture: no key is given to a program that reads whatever the
--- network brings, and Wireshark's Lua has no cipher to use one with.
+-- `pdmctl decode -x` made of the capture, or pdmv2.key the file of their pre-shared key. With the
+-- first, no key is given to a program that reads whatever the network brings; and it has what was
+-- sealed under other keys, and what takes a long search.
 --
--- Install: copy it to ~/.local/lib/wireshark/plugins/, or give it to tshark with -X lua_script:.
+-- Install: copy it and the directory pdmv2 beside it to ~/.local/lib/wireshark/plugins/, or give it
+-- to tshark with -X lua_script:.
 
 local RFC8250, PLAIN, ENCRYPTED = 10, 18, 34 -- option lengths
 local PAD1, VERSION = 0, 2
 local CLEAR, PLAINTEXT, TAG = 6, 14, 16 -- octets: type to f; what is encrypted; its tag
 local TUPLE = 37 -- octets: two addresses, each with a port, and the protocol
-local ECHO_REQUEST, ECHO_REPLY = 128, 129
+local KEY_DIGITS = 64
+local ICMPV6, ECHO_REQUEST, ECHO_REPLY = 58, 128, 129
 local HAS_PORTS = { [6] = true, [17] = true, [33] = true, [132] = true, [136] = true }
+local HERE = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or ""
 
 local pdmv2 = Proto("pdmv2", "Performance and Diagnostic Metrics, version 2")
 pdmv2.prefs.option_type = Pref.uint("Option type", 0x0f, "The option's type; 15 is PDM's")
 pdmv2.prefs.decrypted = Pref.string("File of decrypted options", "",
     "What `pdmctl decode -x FILE` wrote for this capture")
+pdmv2.prefs.key = Pref.string("File of a pre-shared key", "",
+    "What `pdmctl keygen FILE` made: opens what decrypted options are not in the file of those")
 
 local field = {
     length = ProtoField.uint8("pdmv2.length", "Length"),
@@ -55,7 +61,7 @@ local fault = {
         expert.severity.WARN),
     repeated = fault_of("repeated", "More than one option", expert.group.PROTOCOL,
         expert.severity.WARN),
-    closed = fault_of("not_decrypted", "Not decrypted: see the preference pdmv2.decrypted",
+    closed = fault_of("not_decrypted", "Not decrypted: see the preferences of pdmv2",
         expert.group.UNDECODED, expert.severity.NOTE),
 }
 local faults = {}
@@ -73,15 +79,15 @@ for _, name in ipairs({ "udp", "tcp", "sctp", "dccp" }) do
 end
 local echo_type, echo_identifier = Field.new("icmpv6.type"), Field.new("icmpv6.echo.identifier")
 
--- What pdmctl decrypted: flow and option, as hexadecimal digits, give Kri and plaintext.
-local opened, opened_from = nil, nil
+-- What was decrypted: flow and option, as hexadecimal digits, give the Kri's halves and the
+-- plaintext, or false if no key opens it. Kept, for Wireshark may ask again, and in any order.
+local opened, opener = nil, nil
 
-local function load_opened()
-    local path = pdmv2.prefs.decrypted
-    if opened ~= nil and opened_from == path then
-        return
-    end
-    opened, opened_from = {}, path
+local function octets_of(digits)
+    return ByteArray.new(digits):raw()
+end
+
+local function load_opened(path)
     local file = path ~= "" and io.open(path, "r")
     if not file then
         return
@@ -90,14 +96,45 @@ local function load_opened()
         local flow, option, kri, plaintext = line:match("^(%x+) (%x+) (%x+) (%x+)$")
         if flow and #flow == 2 * TUPLE and #option == 2 * (2 + ENCRYPTED) and #kri == 16 and
             #plaintext == 2 * PLAINTEXT then
-            opened[flow:sub(1, -3) .. option] = { kri = kri, plaintext = plaintext }
+            opened[flow .. option] = {
+                generation = tonumber(kri:sub(1, 8), 16), counter = tonumber(kri:sub(9), 16),
+                plaintext = octets_of(plaintext),
+            }
         end
     end
     file:close()
 end
 
+local function load_key(path)
+    local file = path ~= "" and io.open(path, "r")
+    local digits = file and file:read(KEY_DIGITS + 2) or ""
+    if file then
+        file:close()
+    end
+    digits = digits:match("^(%x+)\n?$") or ""
+    if #digits == KEY_DIGITS then
+        opener = dofile(HERE .. "pdmv2/opener.lua")(octets_of(digits))
+    elseif path ~= "" then
+        report_failure("pdmv2.key: " .. path .. ": no file of 64 hexadecimal digits")
+    end
+end
+
 function pdmv2.prefs_changed()
-    opened = nil
+    opened, opener = nil, nil
+end
+
+-- What is in OPTION, of the flow FLOW; both hexadecimal digits. False if it is not known.
+local function open(flow, option)
+    if opened == nil then
+        opened = {}
+        load_opened(pdmv2.prefs.decrypted)
+        load_key(pdmv2.prefs.key)
+    end
+    if opened[flow .. option] == nil then
+        opened[flow .. option] =
+            opener and #flow == 2 * TUPLE and opener:open(octets_of(flow), octets_of(option)) or false
+    end
+    return opened[flow .. option]
 end
 
 -- Of an encapsulated packet it is the inner header's: the last that begins before OFFSET.
@@ -111,24 +148,43 @@ local function before(offset, ...)
     return found
 end
 
+-- Octets of an extension header, by its kind, from the octet of it that has its length.
+local EXTENSIONS = {
+    [0] = function(length) return (length + 1) * 8 end, -- Hop-by-Hop Options
+    [43] = function(length) return (length + 1) * 8 end, -- Routing
+    [44] = function() return 8 end, -- Fragment
+    [51] = function(length) return (length + 2) * 4 end, -- Authentication: RFC 4302 section 2.2
+    [60] = function(length) return (length + 1) * 8 end, -- Destination Options
+}
+
+-- The protocol that comes behind the extension headers, and where.
+local function behind(tvb, header)
+    local kind, at = header.range(0, 1):uint(), header.offset + header.len
+    while EXTENSIONS[kind] and at + 2 <= tvb:len() do
+        kind, at = tvb(at, 1):uint(), at + EXTENSIONS[kind](tvb(at + 1, 1):uint())
+    end
+    return kind, at
+end
+
 -- Ports as the flow has them: of an echo, the identifier is the requester's.
-local function ports(tvb, header)
+local function ports(tvb, protocol, at)
     local kind, identifier = echo_type(), echo_identifier()
-    if identifier ~= nil and kind.value == ECHO_REQUEST then
+    if protocol == ICMPV6 and identifier ~= nil and kind.value == ECHO_REQUEST then
         return identifier.value, 0
-    elseif identifier ~= nil and kind.value == ECHO_REPLY then
+    elseif protocol == ICMPV6 and identifier ~= nil and kind.value == ECHO_REPLY then
         return 0, identifier.value
+    elseif not HAS_PORTS[protocol] then
+        return 0, 0
     end
     for _, port in ipairs(transports) do
         local source, destination = port[1](), port[2]()
-        if source ~= nil and destination ~= nil and kind == nil then
+        if source ~= nil and destination ~= nil then
             return source.value, destination.value
         end
     end
     -- Where something in the header is malformed, Wireshark goes no further.
-    local behind = header.offset + header.len
-    if HAS_PORTS[header.range(0, 1):uint()] and behind + 4 <= tvb:len() then
-        return tvb(behind, 2):uint(), tvb(behind + 2, 2):uint()
+    if at + 4 <= tvb:len() then
+        return tvb(at, 2):uint(), tvb(at + 2, 2):uint()
     end
     return 0, 0
 end
@@ -138,9 +194,10 @@ local function flow_of(tvb, header)
     if source == nil or destination == nil then
         return ""
     end
-    local sport, dport = ports(tvb, header)
-    return string.format("%s%04x%s%04x", source.range:bytes():tohex(true), sport,
-        destination.range:bytes():tohex(true), dport)
+    local protocol, at = behind(tvb, header)
+    local sport, dport = ports(tvb, protocol, at)
+    return string.format("%s%04x%s%04x%02x", source.range:bytes():tohex(true), sport,
+        destination.range:bytes():tohex(true), dport, protocol)
 end
 
 -- VALUE * 2^SCALE attoseconds, exact up to 55 days; nil for what a relative time cannot hold.
@@ -185,16 +242,15 @@ local function add_metrics(tree, range)
 end
 
 local function add_sealed(tree, option, flow)
-    load_opened()
-    local found = opened[flow .. option:bytes():tohex(true)]
+    local found = open(flow, option:bytes():tohex(true))
     tree:add(field.ciphertext, option(CLEAR, PLAINTEXT))
     tree:add(field.tag, option(CLEAR + PLAINTEXT, TAG))
-    if found == nil then
+    if not found then
         tree:add_proto_expert_info(fault.closed)
         return
     end
-    local plaintext = ByteArray.new(found.plaintext):tvb("Decrypted PDMv2")
-    tree:add(field.kri, option(CLEAR - 1, 1), UInt64.fromhex(found.kri)):set_generated()
+    local plaintext = ByteArray.new(found.plaintext, true):tvb("Decrypted PDMv2")
+    tree:add(field.kri, option(CLEAR - 1, 1), UInt64(found.counter, found.generation)):set_generated()
     add_metrics(tree, plaintext())
 end
 

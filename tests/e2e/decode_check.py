@@ -4,8 +4,9 @@
 
     decode_check.py witness DECODED CAPTURE [SECRET]   every option, as the witness reads it
     decode_check.py tshark DECODED CAPTURE             every RFC 8250 option, as tshark reads it
-    decode_check.py wireshark CAPTURE DISCLOSED [SECRET]   every PDMv2 option, as the dissector
-                    shows it with what `pdmctl decode -x` wrote, or without: -
+    decode_check.py wireshark CAPTURE DISCLOSED [SECRET] [--give-key]   every PDMv2 option, as the
+                    dissector shows it with what `pdmctl decode -x` wrote, or without: -; or with
+                    the key
     decode_check.py schema DECODED                     every line, by the schema
     decode_check.py sum DECODED OPTIONS     so many options are in all flows together
     decode_check.py delays DECODED DIRECTORY --network MS --beyond-client MS --beyond-server MS
@@ -170,6 +171,8 @@ def dissect(args):
     command = ["tshark", "-n", "-r", args.capture, "-X", "lua_script:" + DISSECTOR, "-Y", "pdmv2"]
     if args.disclosed != "-":
         command += ["-o", "pdmv2.decrypted:" + args.disclosed]
+    if args.give_key:
+        command += ["-o", "pdmv2.key:" + args.key]
     command += ["-T", "fields", *(word for name in names for word in ("-e", name))]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
     demand("Lua" not in run.stderr, run.stderr)
@@ -196,6 +199,7 @@ def check_dissected(row, shown):
 
 def check_wireshark(args):
     shown, seen = dissect(args), []
+    opens = args.give_key or args.disclosed != "-"
     for row in witness_rows(args):
         status = status_of(row)
         if row.get("format") == "rfc8250":
@@ -203,7 +207,7 @@ def check_wireshark(args):
             continue
         demand(row["time_ns"] in shown, "the dissector does not show", row)
         ours = shown.pop(row["time_ns"])
-        if status == "read" and row["format"] == "encrypted" and args.disclosed == "-":
+        if status == "read" and row["format"] == "encrypted" and not opens:
             status = "not_decrypted"
         faults = [fault for fault in DISSECTOR_FAULTS if ours["pdmv2." + fault]]
         demand(faults == ([] if status == "read" else [status]), faults, "for", row)
@@ -321,6 +325,8 @@ def arguments():
             command.add_argument("--key")
             command.add_argument("--aead", default="aes-256-gcm")
             command.add_argument("--generations", type=int, default=1)
+        if name == "wireshark":
+            command.add_argument("--give-key", action="store_true")
         if name == "sum":
             command.add_argument("options", type=int)
         if name == "delays":

@@ -136,6 +136,8 @@ traffic() { # PROTECT [AEAD]
             said tshark "$dir/$place.decoded" "$dir/$place.pcap"
         [ "$1" = rfc8250 ] || check "$what: options as the Wireshark dissector shows them" \
             said wireshark "$dir/$place.pcap" "$dir/$place.disclosed" "${key[@]}"
+        [ "$1" != encrypted ] || check "$what: options as it shows them by the key" \
+            said wireshark "$dir/$place.pcap" - "${key[@]}" --give-key
     done
     end_service "$ECHO_PID"
     agents_down
@@ -299,8 +301,24 @@ hostile() {
         said schema "$NET_DIR/hostile.decoded" &&
         said witness "$NET_DIR/hostile.decoded" "$NET_DIR/hostile.pcap" --key "$NET_DIR/zero"
 }
-hostile_dissected() {
-    said wireshark "$NET_DIR/hostile.pcap" "$1" --key "$NET_DIR/zero"
+hostile_dissected() { # DISCLOSED [--give-key]
+    said wireshark "$NET_DIR/hostile.pcap" "$@" --key "$NET_DIR/zero"
+}
+
+# Where Wireshark looks by itself, and with what is no key.
+installed_dissector() {
+    local plugins=$NET_DIR/home/.local/lib/wireshark/plugins
+    mkdir -p "$plugins" && cp -r conf/wireshark/. "$plugins" || return
+    HOME=$NET_DIR/home tshark -n -r "$NET_DIR/golden.pcap" -o "pdmv2.key:$NET_DIR/zero" \
+        -Y pdmv2.kri -T fields -e pdmv2.psntp >"$NET_DIR/stdout" 2>"$NET_DIR/stderr"
+    if grep -q 'Lua:' "$NET_DIR/stderr" || [ "$(wc -l <"$NET_DIR/stdout")" -ne 10 ]; then
+        cat "$NET_DIR/stderr" "$NET_DIR/stdout"
+        return 1
+    fi
+    HOME=$NET_DIR/home tshark -n -r "$NET_DIR/golden.pcap" -o "pdmv2.key:$NET_DIR/text" \
+        -Y pdmv2.not_decrypted 2>&1 >"$NET_DIR/stdout" |
+        grep -q 'pdmv2.key: .*/text: no file of 64 hexadecimal digits' &&
+        [ "$(wc -l <"$NET_DIR/stdout")" -eq 10 ]
 }
 
 # More than may be kept, of a pipe; every option is told of in some flow.
@@ -347,6 +365,8 @@ check "pdmv2-files(5): example" export_example
 check "options that were changed" hostile
 check "the same in the Wireshark dissector" hostile_dissected "$NET_DIR/hostile.disclosed"
 check "and without what is decrypted" hostile_dissected -
+check "and with the key" hostile_dissected - --give-key
+check "the dissector as a plugin" installed_dissector
 check "a capture of $LARGE_MIB MiB in $LARGE_MAY_MIB" large
 check "interrupted, it reports" interrupted
 tally
