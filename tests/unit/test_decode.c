@@ -175,6 +175,27 @@ Test(decode, a_later_fragment_has_nothing)
     cr_expect_eq(walk(&p, p.len, &packet), PACKET_FRAGMENT);
 }
 
+/* As a host sees its own, which its device is to cut into segments: RFC 2675. */
+Test(decode, a_jumbogram)
+{
+    static const uint8_t jumbo[8] = {0, 0, 0xc2, 4, 0, 1, 0x11, 0x70};
+    uint8_t option[PDM_OPTION_MAX];
+    struct made p = packet_begin(1, 2);
+    struct packet packet;
+
+    (void)pdm_option_write(PDM_FORMAT_PLAIN, PDM_OPTION_TYPE, &some, option);
+    add_header(&p, IPPROTO_HOPOPTS, jumbo, sizeof(jumbo));
+    add_option(&p, option, PDM_FORMAT_PLAIN);
+    add_udp(&p, CLIENT_PORT, SERVER_PORT);
+    p.bytes[4] = p.bytes[5] = 0;
+    cr_expect_eq(walk(&p, p.len, &packet), PACKET_OPTION);
+    cr_expect_eq(packet.tuple.dport, SERVER_PORT);
+    for (size_t len = IPV6_HEADER; len < p.len - 4; len++)
+        cr_expect_eq(walk(&p, len, &packet), PACKET_CUT, "%zu", len);
+    p.bytes[IPV6_HEADER + 2] = 1; /* padding: then it is none */
+    cr_expect_eq(walk(&p, p.len, &packet), PACKET_BROKEN);
+}
+
 /* Whatever the capture kept, nothing behind it is read (the sanitizers say) or made up. */
 Test(decode, every_truncation_is_cut)
 {

@@ -15,6 +15,7 @@ enum {
     FRAGMENT_OFFSET = 2,  /* where it stands, */
     OFFSET_MASK = 0xfff8, /* and which of its bits */
     ICMP_REST = 2,        /* octets between an ICMPv6 code and an echo's identifier */
+    JUMBO_TYPE = 0xc2,    /* RFC 2675 section 2: an option's */
     PROTOCOL_DCCP = 33,
     PROTOCOL_UDPLITE = 136,
 };
@@ -28,6 +29,19 @@ struct walk {
     enum packet_status status;
 };
 
+/* RFC 2675: where the IPv6 header says 0, the length may be in an option of the first header behind
+ * it; Linux writes that option first. One that was not captured is long. */
+static size_t jumbo_length(struct pdm_reader behind)
+{
+    (void)pdm_read_u16(&behind);
+    uint8_t type = pdm_read_u8(&behind), len = pdm_read_u8(&behind);
+    size_t length = pdm_read_u32(&behind);
+
+    if (behind.bad)
+        return SIZE_MAX;
+    return type == JUMBO_TYPE && len == sizeof(uint32_t) ? length : 0;
+}
+
 static bool begin(struct walk *w, const uint8_t *bytes, size_t len, struct packet *packet)
 {
     struct pdm_reader r = pdm_reader(bytes, len);
@@ -39,6 +53,8 @@ static bool begin(struct walk *w, const uint8_t *bytes, size_t len, struct packe
     (void)pdm_read_u8(&r); /* hop limit */
     pdm_read_bytes(&r, packet->tuple.saddr, PDM_ADDR_LEN);
     pdm_read_bytes(&r, packet->tuple.daddr, PDM_ADDR_LEN);
+    if (payload == 0 && w->next == IPPROTO_HOPOPTS)
+        payload = jumbo_length(r);
     w->cut = r.bad || payload > r.left;
     w->left = pdm_reader(r.at, payload < r.left ? payload : r.left);
     return !r.bad;
