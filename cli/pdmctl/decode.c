@@ -12,8 +12,6 @@
 #include "cli/pdmctl/decode/secrets.h"
 #include "cli/pdmctl/pdmctl.h"
 
-enum { OUTPUT_BUFFER = 1 << 16 };
-
 static struct capture capture;
 
 static void stop(int signal)
@@ -41,15 +39,21 @@ static bool load_secrets(struct secrets *secrets, const struct pdmctl_context *c
     return context->config == NULL || secrets_add_config(secrets, context->config);
 }
 
+/* Somebody may still read what the decoder says; a pipe can be closed while more packets come. */
+static bool is_heard(const struct decoder *decoder)
+{
+    return ferror(stdout) == 0 || decoder->disclosure != NULL;
+}
+
 /* False if the capture ended within a packet. */
 static bool read_capture(struct decoder *decoder)
 {
     struct capture_frame frame;
-    enum capture_status status;
+    enum capture_status status = CAPTURE_END;
 
-    while ((status = capture_next(&capture, &frame)) == CAPTURE_FRAME)
+    while (is_heard(decoder) && (status = capture_next(&capture, &frame)) == CAPTURE_FRAME)
         decoder_frame(decoder, capture.strip, frame.bytes, frame.len, frame.time_ns);
-    return status == CAPTURE_END;
+    return status != CAPTURE_CUT_SHORT;
 }
 
 static enum pdmctl_exit decode(struct decoder *decoder)

@@ -343,6 +343,24 @@ interrupted() {
     [ "$status" -eq 0 ] && said schema "$NET_DIR/interrupted.decoded"
 }
 
+# When nobody reads what it says any more, it ends, and does not wait for the capture to.
+unread() {
+    local reader status=0
+    mkfifo "$NET_DIR/endless"
+    "$PDMCTL" decode -v - <"$NET_DIR/endless" 2>"$NET_DIR/stderr" | head -n 1 >"$NET_DIR/stdout" &
+    reader=$!
+    exec 8>"$NET_DIR/endless"
+    cat "$NET_DIR/golden.pcap" >&8
+    for _ in {1..50}; do
+        tail -c +25 "$NET_DIR/golden.pcap" >&8 2>/dev/null || status=$? # without the file's header
+        [ "$status" -eq 0 ] || break
+        sleep 0.1
+    done
+    exec 8>&-
+    wait "$reader"
+    [ "$status" -ne 0 ] && grep -q 'cannot write to standard output' "$NET_DIR/stderr"
+}
+
 AGENTS_SETTINGS=("${AGENTS_PATIENT[@]}")
 path_up || exit
 for protect in encrypted "encrypted chacha20-poly1305" plain rfc8250; do
@@ -369,4 +387,5 @@ check "and with the key" hostile_dissected - --give-key
 check "the dissector as a plugin" installed_dissector
 check "a capture of $LARGE_MIB MiB in $LARGE_MAY_MIB" large
 check "interrupted, it reports" interrupted
+check "unread, it ends" unread
 tally
