@@ -88,7 +88,7 @@ enum pdmctl_exit pdmctl_decode(const struct pdmctl_context *context)
         goto out;
     stop_on_signals();
     if (context->disclose != NULL &&
-        (decoder.disclosure = disclosure_open(context->disclose)) == NULL)
+        (decoder.disclosure = disclosure_open(context->disclose, &capture.file)) == NULL)
         goto out;
     if (decoder_init(&decoder, &secrets, DECODE_CONVERSATIONS_MAX))
         result = decode(&decoder);

@@ -251,7 +251,8 @@ exit_codes() {
         exits 1 'open to others.*chmod 600' -k "$NET_DIR/open" "$golden" &&
         exits 1 'not 64 hexadecimal digits' -k "$NET_DIR/no-key" "$golden" &&
         exits 1 'No such file' -c "$NET_DIR/none" "$golden" &&
-        exits 1 'Is a directory' -x "$NET_DIR" "$golden"
+        exits 1 'Is a directory' -x "$NET_DIR" "$golden" &&
+        exits 1 'is the capture' -x "$golden" "$golden" && exits 0 '^$' "$golden"
 }
 
 full() {

@@ -33,6 +33,11 @@ bool capture_open(struct capture *c, const char *path)
 
     c->handle = handle;
     c->strip = link_for(type);
+    if (fstat(fileno(pcap_file(handle)), &c->file) != 0) {
+        warn("%s", c->name);
+        capture_close(c);
+        return false;
+    }
     if (c->strip == NULL) {
         const char *what = pcap_datalink_val_to_description(type);
 

@@ -6,12 +6,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "cli/pdmctl/decode/link.h"
 
 struct capture {
     const char *name; /* for messages */
     void *handle;     /* libpcap's */
+    struct stat file; /* which it is */
     link_strip *strip;
 };
 

@@ -6,19 +6,46 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-FILE *disclosure_open(const char *path)
+/* Empties FD, the file PATH, unless it is the capture itself. */
+static bool make_empty(int fd, const char *path, const struct stat *capture)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
-    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    struct stat now;
 
-    if (file == NULL)
+    if (fstat(fd, &now) != 0) {
         warn("%s", path);
-    if (file == NULL && fd >= 0)
-        close(fd);
-    return file;
+        return false;
+    }
+    if (now.st_dev == capture->st_dev && now.st_ino == capture->st_ino) {
+        warnx("%s: this is the capture: name another file", path);
+        return false;
+    }
+    if (S_ISREG(now.st_mode) && ftruncate(fd, 0) != 0) {
+        warn("%s", path);
+        return false;
+    }
+    return true;
+}
+
+FILE *disclosure_open(const char *path, const struct stat *capture)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
+    FILE *file;
+
+    if (fd < 0) {
+        warn("%s", path);
+        return NULL;
+    }
+    if (!make_empty(fd, path, capture))
+        goto fail;
+    file = fdopen(fd, "w");
+    if (file != NULL)
+        return file;
+    warn("%s", path);
+fail:
+    (void)close(fd);
+    return NULL;
 }
 
 void disclosure_add(FILE *file, const struct pdm_tuple *tuple, const struct pdm_found *found,

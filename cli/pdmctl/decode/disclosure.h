@@ -11,12 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "core/option.h"
 #include "core/tuple.h"
 
-/* Makes, or empties, the file PATH; NULL after a line. */
-FILE *disclosure_open(const char *path);
+/* Makes, or empties, the file PATH, which must not be the CAPTURE; NULL after a line. */
+FILE *disclosure_open(const char *path, const struct stat *capture);
 void disclosure_add(FILE *file, const struct pdm_tuple *tuple, const struct pdm_found *found,
                     uint64_t kri);
 /* False, after a line, if not all of it was written. */
