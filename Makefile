@@ -156,7 +156,7 @@ $(BUILD)/tests/unit/test_pdmperf: $(BUILD)/tests/unit/test_pdmperf.o $(call obje
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
 
-$(BUILD)/tests/unit/test_pdmperf_net: $(BUILD)/tests/unit/test_pdmperf_net.o $(call objects,$(patsubst %,cli/pdmperf/%.c,schedule verdict slowest tally net/arrival net/channel net/latency net/message net/options net/quantity)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
+$(BUILD)/tests/unit/test_pdmperf_net: $(BUILD)/tests/unit/test_pdmperf_net.o $(call objects,$(patsubst %,cli/pdmperf/%.c,schedule verdict slowest tally net/arrival net/channel net/latency net/message net/options net/poller net/quantity)) $(BUILD)/libpdmtools.a $(BUILD)/libpdmcore.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fno-lto $^ -lcriterion -lm -o $@
 

@@ -2,7 +2,6 @@
 /* The live flows again and again. */
 #include "cli/pdmctl/watch.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/screen.h"
 #include "cli/signals.h"
+#include "cli/wait.h"
 #include "core/limits.h"
 
 enum {
@@ -171,12 +171,8 @@ static bool print(const struct view *v)
 static void wait_until(const struct view *v, int64_t until)
 {
     struct pollfd keyboard = {.fd = v->full_screen ? STDIN_FILENO : -1, .events = POLLIN};
-    int64_t left = until - clock_monotonic();
-    const struct timespec timeout = {.tv_sec = left / PDM_NSEC_PER_SEC,
-                                     .tv_nsec = left % PDM_NSEC_PER_SEC};
 
-    if (left > 0)
-        (void)ppoll(&keyboard, 1, &timeout, signals_during_wait());
+    (void)wait_ready(&keyboard, 1, until);
 }
 
 /* False: it ends here. */

@@ -5,13 +5,11 @@
  */
 #include "cli/pdmperf/loop.h"
 
-#include <poll.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/clock.h"
-#include "cli/signals.h"
+#include "cli/wait.h"
 #include "core/limits.h"
 
 enum { EVENTS_AT_ONCE = 64 };
@@ -42,13 +40,13 @@ static int on_timer(CURLM *multi, long milliseconds, void *context)
 
     (void)multi;
     loop->timer =
-        milliseconds < 0 ? INT64_MAX : clock_monotonic() + milliseconds * PDM_NSEC_PER_MSEC;
+        milliseconds < 0 ? WAIT_FOREVER : clock_monotonic() + milliseconds * PDM_NSEC_PER_MSEC;
     return 0;
 }
 
 bool loop_open(struct loop *loop, CURLM *multi)
 {
-    *loop = (struct loop){.multi = multi, .timer = INT64_MAX};
+    *loop = (struct loop){.multi = multi, .timer = WAIT_FOREVER};
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     return loop->epoll >= 0 &&
            curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket) == CURLM_OK &&
@@ -58,20 +56,14 @@ bool loop_open(struct loop *loop, CURLM *multi)
 }
 
 /*
- * The sockets that are ready. ppoll() waits for them all at once, to the nanosecond, and lets
- * signals in; epoll_pwait2(), which would do so too, is not everywhere.
+ * The sockets that are ready. epoll_pwait2(), which alone would wait to the nanosecond too, is not
+ * everywhere.
  */
 static int wait_until(const struct loop *loop, int64_t until, struct epoll_event *events)
 {
     struct pollfd any = {.fd = loop->epoll, .events = POLLIN};
-    int64_t left = until - clock_monotonic();
 
-    if (left < 0)
-        left = 0;
-    const struct timespec timeout = {.tv_sec = left / PDM_NSEC_PER_SEC,
-                                     .tv_nsec = left % PDM_NSEC_PER_SEC};
-
-    if (ppoll(&any, 1, until == INT64_MAX ? NULL : &timeout, signals_during_wait()) <= 0)
+    if (wait_ready(&any, 1, until) <= 0)
         return 0;
     return epoll_wait(loop->epoll, events, EVENTS_AT_ONCE, 0);
 }
@@ -94,14 +86,11 @@ void loop_turn(struct loop *loop, int64_t until)
     int running = 0;
     int n = wait_until(loop, loop->timer < until ? loop->timer : until, events);
 
-    /* Where something is always ready there is no wait that a signal could end. */
-    if (n > 0)
-        signals_let_in();
     for (int i = 0; i < n; i++)
         (void)curl_multi_socket_action(loop->multi, events[i].data.fd, bits_of(events[i].events),
                                        &running);
     if (loop->timer <= clock_monotonic()) {
-        loop->timer = INT64_MAX; /* curl sets it anew */
+        loop->timer = WAIT_FOREVER; /* curl sets it anew */
         (void)curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     }
 }

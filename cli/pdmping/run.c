@@ -3,7 +3,6 @@
 #include "cli/pdmping/run.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +13,7 @@
 #include "cli/pdmping/target.h"
 #include "cli/screen.h"
 #include "cli/signals.h"
-#include "core/limits.h"
+#include "cli/wait.h"
 
 enum {
     TURNS_WITHOUT_SIGNALS = 32, /* of a flood, whose turns do without poll() */
@@ -28,7 +27,7 @@ struct run {
     struct control control;
     bool has_control;
     int64_t deadline; /* CLOCK_MONOTONIC */
-    int64_t turn;     /* when the report wants its next; INT64_MAX: it has none */
+    int64_t turn;     /* when the report wants its next; WAIT_FOREVER: it has none */
     unsigned turns;   /* since signals were looked for */
 };
 
@@ -80,7 +79,7 @@ static void start_targets(struct run *run)
     int64_t now = clock_monotonic();
     int64_t apart = run->count > 0 ? run->options->interval / (int64_t)run->count : 0;
 
-    run->deadline = run->options->deadline ? now + run->options->deadline : INT64_MAX;
+    run->deadline = run->options->deadline ? now + run->options->deadline : WAIT_FOREVER;
     for (size_t i = 0; i < run->count; i++)
         target_start(run->target[i], now + apart * (int64_t)i);
 }
@@ -135,7 +134,7 @@ static int64_t next_event(const struct run *run)
     int64_t until = run->deadline < run->turn ? run->deadline : run->turn;
 
     for (size_t i = 0; i < run->count; i++) {
-        int64_t next = target_is_over(run->target[i]) ? INT64_MAX : target_next(run->target[i]);
+        int64_t next = target_is_over(run->target[i]) ? WAIT_FOREVER : target_next(run->target[i]);
 
         if (next < until)
             until = next;
@@ -148,12 +147,6 @@ static void wait_for_event(struct run *run, int64_t until)
 {
     struct pollfd fds[TARGETS_MAX + CONTROL_KINDS + 1];
     nfds_t count = 0;
-    int64_t left = until - clock_monotonic();
-
-    if (left < 0)
-        left = 0;
-    const struct timespec timeout = {.tv_sec = left / PDM_NSEC_PER_SEC,
-                                     .tv_nsec = left % PDM_NSEC_PER_SEC};
 
     for (size_t i = 0; i < run->count; i++) {
         const struct endpoint *e = &run->target[i]->endpoint;
@@ -165,7 +158,7 @@ static void wait_for_event(struct run *run, int64_t until)
     if (run->report->turn)
         fds[count++] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
     run->turns = 0;
-    if (ppoll(fds, count, &timeout, signals_during_wait()) <= 0)
+    if (wait_ready(fds, count, until) <= 0)
         return;
     for (size_t i = 0; i < run->count; i++) {
         if (fds[i].revents & POLLERR)
@@ -279,7 +272,7 @@ static enum ping_exit tell_summaries(const struct run *run)
 
 enum ping_exit ping_run(const struct ping_options *options)
 {
-    struct run run = {.options = options, .report = report_of(options->output), .turn = INT64_MAX};
+    struct run run = {.options = options, .report = report_of(options->output), .turn = WAIT_FOREVER};
     enum ping_exit result = PING_FAILED;
 
     REPORT(run.report, begin, options);

@@ -14,7 +14,7 @@
 #include "cli/pdmping/method.h"
 #include "cli/pdmping/tally.h"
 #include "cli/signals.h"
-#include "core/limits.h"
+#include "cli/wait.h"
 
 struct connection {
     enum { CLOSED, CONNECTING, CONNECTED } is;
@@ -79,14 +79,9 @@ static void wait_until_connected(struct endpoint *e)
 
     while (c->is == CONNECTING && !has_ended(e) && !signals_stop()) {
         struct pollfd poll_fd = {.fd = e->fd, .events = POLLOUT};
-        int64_t left = until - clock_monotonic();
 
-        if (left <= 0)
+        if (wait_ready(&poll_fd, 1, until) == 0)
             return;
-        const struct timespec timeout = {.tv_sec = left / PDM_NSEC_PER_SEC,
-                                         .tv_nsec = left % PDM_NSEC_PER_SEC};
-
-        (void)ppoll(&poll_fd, 1, &timeout, signals_during_wait());
     }
 }
 

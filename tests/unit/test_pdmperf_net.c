@@ -11,8 +11,10 @@
 #include "cli/pdmperf/net/channel.h"
 #include "cli/pdmperf/net/latency.h"
 #include "cli/pdmperf/net/options.h"
+#include "cli/pdmperf/net/poller.h"
 #include "cli/pdmperf/net/quantity.h"
 #include "cli/pdmperf/schedule.h"
+#include "cli/signals.h"
 
 static const struct pdm_net_test usual = {
     .streams = 2,
@@ -175,6 +177,35 @@ Test(channel, garbage_breaks_it)
     cr_assert_not(channel_next(&c, &type, &body));
     cr_assert(c.broken);
     channel_close(&c);
+    close(fds[1]);
+}
+
+/* --- the loop --- */
+
+static void count(void *context, int64_t now)
+{
+    (void)now;
+    ++*(unsigned *)context;
+}
+
+Test(poller, lets_signals_in_though_something_is_always_ready)
+{
+    static struct poller p;
+    unsigned called = 0;
+    int fds[2];
+
+    cr_assert_eq(pipe(fds), 0);
+    cr_assert_eq(write(fds[1], "x", 1), 1);
+    cr_assert(signals_catch());
+    cr_assert_eq(raise(SIGTERM), 0);
+    cr_assert_not(signals_stop(), "it is blocked");
+    for (unsigned turn = 0; turn < 3; turn++) {
+        poller_begin(&p);
+        poller_add(&p, fds[0], POLLIN, POLLER_NEVER, count, &called);
+        poller_turn(&p);
+    }
+    cr_assert(called >= 2 && signals_stop());
+    close(fds[0]);
     close(fds[1]);
 }
 

@@ -70,9 +70,8 @@ static bool await_answer(int fd)
 {
     uint8_t answer[NET_HEADER_LEN];
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    const struct timespec timeout = {.tv_sec = ANSWER_NS / PDM_NSEC_PER_SEC};
 
-    if (ppoll(&poll_fd, 1, &timeout, signals_during_wait()) < 1)
+    if (wait_ready(&poll_fd, 1, clock_monotonic() + ANSWER_NS) < 1)
         return false;
     return recv(fd, answer, sizeof(answer), MSG_DONTWAIT) == sizeof(answer) &&
            answer[1] == NET_STREAM;

@@ -4,23 +4,25 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/clock.h"
 #include "cli/signals.h"
+#include "cli/wait.h"
+#include "core/limits.h"
 
-enum { SERVICE_TEXT = 8, CONNECT_SECONDS = 5 };
+enum { SERVICE_TEXT = sizeof("65535") };
+#define CONNECT_NS (5 * PDM_NSEC_PER_SEC)
 
 /* Until the connection stands; an errno if it does not. */
 static int wait_connected(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-    const struct timespec timeout = {.tv_sec = CONNECT_SECONDS};
     int error = 0;
     socklen_t len = sizeof(error);
-    int ready = ppoll(&poll_fd, 1, &timeout, signals_during_wait());
+    int ready = wait_ready(&poll_fd, 1, clock_monotonic() + CONNECT_NS);
 
     if (ready < 0)
         return errno;

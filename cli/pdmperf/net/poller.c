@@ -2,11 +2,7 @@
 /* One turn of a loop. */
 #include "cli/pdmperf/net/poller.h"
 
-#include <time.h>
-
 #include "cli/clock.h"
-#include "cli/signals.h"
-#include "core/limits.h"
 
 void poller_begin(struct poller *p)
 {
@@ -31,15 +27,7 @@ void poller_add(struct poller *p, int fd, short events, int64_t due, poller_work
 
 static void wait_for_some(struct poller *p)
 {
-    int64_t left = p->due == POLLER_NEVER ? 0 : p->due - clock_monotonic();
-
-    if (left < 0)
-        left = 0;
-    const struct timespec timeout = {.tv_sec = left / PDM_NSEC_PER_SEC,
-                                     .tv_nsec = left % PDM_NSEC_PER_SEC};
-
-    if (ppoll(p->fds, p->count, p->due == POLLER_NEVER ? NULL : &timeout, signals_during_wait()) >=
-        0)
+    if (wait_ready(p->fds, p->count, p->due) >= 0)
         return;
     for (size_t i = 0; i < p->count; i++)
         p->fds[i].revents = 0;

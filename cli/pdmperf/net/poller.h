@@ -6,11 +6,11 @@
 #ifndef CLI_PDMPERF_NET_POLLER_H
 #define CLI_PDMPERF_NET_POLLER_H
 
-#include <poll.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#define POLLER_NEVER INT64_MAX
+#include "cli/wait.h"
+
+#define POLLER_NEVER WAIT_FOREVER
 
 enum { POLLER_MAX = 4096 };
 
