@@ -127,7 +127,7 @@ void stream_moved(struct stream *s, size_t octets, int64_t now)
         stream_stop(s);
 }
 
-bool stream_may_send(const struct stream *s, int64_t now)
+static bool may_send(const struct stream *s, int64_t now)
 {
     return s->running && !s->blocked && (s->part > 0 || schedule_next(&s->pace, now) <= now);
 }
@@ -144,6 +144,27 @@ int64_t stream_sender_due(const struct stream *s)
     if (!s->running || s->blocked || s->pace.interval == 0 || s->part > 0)
         return SCHEDULE_NEVER;
     return schedule_next(&s->pace, 0);
+}
+
+short stream_receiver_events(const struct stream *s)
+{
+    (void)s;
+    return POLLIN;
+}
+
+int64_t stream_receiver_due(const struct stream *s)
+{
+    (void)s;
+    return SCHEDULE_NEVER;
+}
+
+void stream_send(struct stream *s, stream_send_one *send_one, unsigned burst, int64_t now)
+{
+    s->blocked = false;
+    for (unsigned i = 0; i < burst && may_send(s, now); i++) {
+        if (!send_one(s, now))
+            return;
+    }
 }
 
 static uint32_t larger(uint32_t a, uint32_t b)

@@ -100,10 +100,15 @@ void stream_close(struct stream *s);
  */
 uint8_t *stream_block(void);
 void stream_moved(struct stream *s, size_t octets, int64_t now);
-/* Whether a sender may send now; what it waits for if not. */
-bool stream_may_send(const struct stream *s, int64_t now);
+/* What a bulk stream's end waits for: a sender for room and its pace, a receiver for data alone. */
 short stream_sender_events(const struct stream *s);
 int64_t stream_sender_due(const struct stream *s);
+short stream_receiver_events(const struct stream *s);
+int64_t stream_receiver_due(const struct stream *s);
+/* Sends a block or a datagram, or a part of one; false if no more goes now. */
+typedef bool stream_send_one(struct stream *s, int64_t now);
+/* Does so as often as the pace allows, BURST times at the most: then others get their turn. */
+void stream_send(struct stream *s, stream_send_one *send_one, unsigned burst, int64_t now);
 /* Its connection or peer is gone. */
 void stream_break(struct stream *s, int error);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Throughput over TCP: the two ends of a stream. */
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "cli/pdmperf/net/stream.h"
@@ -29,23 +28,7 @@ static bool send_some(struct stream *s, int64_t now)
 
 static void work_sender(struct stream *s, int64_t now)
 {
-    s->blocked = false;
-    for (unsigned i = 0; i < BURST && stream_may_send(s, now); i++) {
-        if (!send_some(s, now))
-            return;
-    }
-}
-
-static short wait_for_octets(const struct stream *s)
-{
-    (void)s;
-    return POLLIN;
-}
-
-static int64_t at_no_time(const struct stream *s)
-{
-    (void)s;
-    return SCHEDULE_NEVER;
+    stream_send(s, send_some, BURST, now);
 }
 
 static void work_receiver(struct stream *s, int64_t now)
@@ -71,7 +54,7 @@ const struct stream_kind stream_tcp_sender = {
     .work = work_sender,
 };
 const struct stream_kind stream_tcp_receiver = {
-    .events = wait_for_octets,
-    .due = at_no_time,
+    .events = stream_receiver_events,
+    .due = stream_receiver_due,
     .work = work_receiver,
 };

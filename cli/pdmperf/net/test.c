@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/pdmperf/net/interval.h"
+
 /* Datagrams on their way come within the first, or not at all; what TCP has sent, within both. */
 #define QUIET_NS (500 * PDM_NSEC_PER_MSEC)
 #define DRAIN_MAX_NS (10 * PDM_NSEC_PER_SEC)
-enum { PARTIAL = 10 }; /* a last interval of less than a tenth is not told */
 
 bool test_make(struct test *t, const struct pdm_net_test *what, bool client)
 {
@@ -38,8 +39,7 @@ void test_begin(struct test *t, int64_t now)
     t->ends_at = t->what.amount != 0 ? POLLER_NEVER
                                      : now + (int64_t)t->what.omit + (int64_t)t->what.duration;
     t->omitting = t->what.omit != 0;
-    t->from = now;
-    t->next = t->interval != 0 ? now + t->interval : POLLER_NEVER;
+    interval_begin(t, now);
     for (unsigned i = 0; i < t->count; i++) {
         struct stream *s = &t->streams[i];
 
@@ -94,53 +94,21 @@ void test_poll(struct test *t, struct poller *p)
     }
 }
 
-static void tell_interval(struct test *t, int64_t now)
-{
-    for (unsigned i = 0; i < t->count; i++)
-        stream_sample(&t->streams[i]);
-    if (t->report)
-        t->report(t->context, t->from, now);
-    for (unsigned i = 0; i < t->count; i++)
-        t->streams[i].base = t->streams[i].count;
-    if (t->loaded)
-        t->mark = latency_mark(t->loaded);
-    t->from = now;
-}
-
 /* Until the time that counts has begun, figures are told as omitted. */
 static void end_omission(struct test *t, int64_t now)
 {
     if (!t->omitting || now < t->began + (int64_t)t->what.omit)
         return;
-    if (t->interval != 0 && now - t->from >= t->interval / PARTIAL)
-        tell_interval(t, now);
+    interval_end(t, now);
     for (unsigned i = 0; i < t->count; i++) {
         /* A receiver of datagrams sees by them which count. */
         if (t->streams[i].kind != &stream_udp_receiver)
             stream_count_from(&t->streams[i], now);
     }
     t->omitting = false;
-    if (t->loaded) {
+    if (t->loaded)
         *t->loaded = (struct latency){0};
-        t->mark = latency_mark(t->loaded);
-    }
-    t->from = now;
-    t->next = t->interval != 0 ? now + t->interval : POLLER_NEVER;
-}
-
-static void tell_intervals(struct test *t, int64_t now)
-{
-    if (now < t->next)
-        return;
-    tell_interval(t, now);
-    t->next += t->interval * ((now - t->next) / t->interval + 1);
-}
-
-static void end_intervals(struct test *t, int64_t now)
-{
-    if (t->interval != 0 && t->next != POLLER_NEVER && now - t->from >= t->interval / PARTIAL)
-        tell_interval(t, now);
-    t->next = POLLER_NEVER;
+    interval_begin(t, now);
 }
 
 static void collect(const struct test *t, struct net_entries *entries)
@@ -155,7 +123,7 @@ static void send_end(struct test *t, int64_t now)
 {
     struct net_entries entries;
 
-    end_intervals(t, now);
+    interval_end(t, now);
     if (t->ends_at == POLLER_NEVER || t->interrupted)
         t->ends_at = now;
     collect(t, &entries);
@@ -249,14 +217,14 @@ static void end_time(struct test *t, int64_t now)
 {
     t->time_over = true;
     stop_senders(t);
-    end_intervals(t, now);
+    interval_end(t, now);
 }
 
 static void run(struct test *t, int64_t now)
 {
     end_omission(t, now);
     if (now < t->ends_at)
-        tell_intervals(t, now);
+        interval_next(t, now);
     else if (!t->time_over)
         end_time(t, now);
     if (!t->end_sent && has_sent_all(t))

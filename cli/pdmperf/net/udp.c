@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Numbered datagrams at a pace: the two ends of a stream. */
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "cli/clock.h"
@@ -41,11 +40,7 @@ static bool send_one(struct stream *s, int64_t now)
 
 static void work_sender(struct stream *s, int64_t now)
 {
-    s->blocked = false;
-    for (unsigned i = 0; i < BURST && stream_may_send(s, now); i++) {
-        if (!send_one(s, now))
-            return;
-    }
+    stream_send(s, send_one, BURST, now);
 }
 
 /* The first datagram that counts says that the time that counts has begun. */
@@ -64,18 +59,6 @@ static void take(struct stream *s, const struct net_datagram *head, size_t len)
         return;
     s->count.packets++;
     stream_moved(s, len, now);
-}
-
-static short wait_for_datagrams(const struct stream *s)
-{
-    (void)s;
-    return POLLIN;
-}
-
-static int64_t at_no_time(const struct stream *s)
-{
-    (void)s;
-    return SCHEDULE_NEVER;
 }
 
 static void work_receiver(struct stream *s, int64_t now)
@@ -103,7 +86,7 @@ const struct stream_kind stream_udp_sender = {
     .work = work_sender,
 };
 const struct stream_kind stream_udp_receiver = {
-    .events = wait_for_datagrams,
-    .due = at_no_time,
+    .events = stream_receiver_events,
+    .due = stream_receiver_due,
     .work = work_receiver,
 };
