@@ -6,9 +6,9 @@
 #include <err.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "cli/number.h"
 #include "cli/output.h"
 
 #define INTERVAL_MIN_S 0.1
@@ -137,13 +137,11 @@ static enum pdmctl_exit run(struct pdmctl_context *context, int argc, char **arg
     return sub->run(context);
 }
 
-/* Decimals are allowed. */
 static bool take_interval(struct pdmctl_context *context, const char *text)
 {
-    char *end = NULL;
-    double seconds = strtod(text, &end);
+    double seconds = 0;
 
-    if (end == text || *end != '\0' || !(seconds >= INTERVAL_MIN_S && seconds <= INTERVAL_MAX_S)) {
+    if (!number_decimal(text, INTERVAL_MIN_S, INTERVAL_MAX_S, &seconds)) {
         warnx("--interval %s: seconds from 0.1 to 3600 are needed", text);
         return false;
     }

@@ -16,12 +16,9 @@ struct primary_view {
     agent_record *line;
 };
 
-/* The list of TYPE as VIEW has it; PUT, with ARG, asks for a page. */
+/* The list of TYPE as VIEW has it. */
 enum agent_result primary_show_as(struct agent_client *client, const struct pdmctl_context *context,
-                                  uint8_t type, agent_put *put, const void *arg,
-                                  const struct primary_view *view);
-/* A page of a list that there is one of. */
-agent_put primary_put_page;
+                                  uint8_t type, const struct primary_view *view);
 
 /* NAME, or "?". */
 const char *primary_or_unknown(const char *name);

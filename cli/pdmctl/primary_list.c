@@ -96,8 +96,7 @@ static enum agent_result choose_peer(struct agent_client *client, const char *pe
                                      struct wanted wanted[static WANTED_MAX], size_t *count)
 {
     struct search search = {.name = peer, .wanted = wanted};
-    enum agent_result result =
-        agent_list_of(client, PDM_ADMIN_PAIRS, primary_put_page, NULL, find_pair, &search);
+    enum agent_result result = agent_list(client, PDM_ADMIN_PAIRS, find_pair, &search);
 
     *count = search.count;
     if (result == AGENT_ANSWERED && search.count == 0) {

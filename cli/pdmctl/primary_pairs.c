@@ -104,5 +104,5 @@ enum agent_result primary_show_pairs(struct agent_client *client,
     static const struct primary_view view = {headings, sizeof(headings) / sizeof(headings[0]),
                                              pair_row, pair_line};
 
-    return primary_show_as(client, context, PDM_ADMIN_PAIRS, primary_put_page, NULL, &view);
+    return primary_show_as(client, context, PDM_ADMIN_PAIRS, &view);
 }

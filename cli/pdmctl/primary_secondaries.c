@@ -79,5 +79,5 @@ enum agent_result primary_show_secondaries(struct agent_client *client,
     static const struct primary_view view = {headings, sizeof(headings) / sizeof(headings[0]),
                                              secondary_row, secondary_line};
 
-    return primary_show_as(client, context, PDM_ADMIN_SECONDARIES, primary_put_page, NULL, &view);
+    return primary_show_as(client, context, PDM_ADMIN_SECONDARIES, &view);
 }

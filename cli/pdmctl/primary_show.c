@@ -12,22 +12,13 @@ const char *primary_or_unknown(const char *name)
     return name ? name : "?";
 }
 
-void primary_put_page(struct pdm_writer *w, uint32_t start, const void *arg)
-{
-    const struct pdm_page_request page = {.start = start};
-
-    (void)arg;
-    pdm_put_page_request(w, &page);
-}
-
 enum agent_result primary_show_as(struct agent_client *client, const struct pdmctl_context *context,
-                                  uint8_t type, agent_put *put, const void *arg,
-                                  const struct primary_view *view)
+                                  uint8_t type, const struct primary_view *view)
 {
     if (context->json)
-        return agent_list_of(client, type, put, arg, view->line, NULL);
+        return agent_list(client, type, view->line, NULL);
     struct table table = table_new(view->headings, view->columns);
-    enum agent_result result = agent_list_of(client, type, put, arg, view->row, &table);
+    enum agent_result result = agent_list(client, type, view->row, &table);
 
     if (result == AGENT_ANSWERED && !table_print(&table))
         result = AGENT_FAILED;

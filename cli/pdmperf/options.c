@@ -3,7 +3,6 @@
 #include "cli/pdmperf/options.h"
 
 #include <err.h>
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "cli/number.h"
 #include "cli/pdmperf/argument.h"
 #include "cli/pdmperf/format.h"
 #include "cli/pdmperf/net/options.h"
@@ -73,11 +73,7 @@ static void print_usage(FILE *out)
 
 static bool parse_number(const char *name, const char *text, uint64_t max, uint64_t *out)
 {
-    char *end = NULL;
-
-    errno = 0;
-    *out = strtoull(text, &end, DECIMAL);
-    if (errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0' && *out >= 1 && *out <= max)
+    if (number_whole(text, DECIMAL, 1, max, out))
         return true;
     warnx("%s %s: must be a number from 1 to %" PRIu64, name, text, max);
     return false;
@@ -85,12 +81,7 @@ static bool parse_number(const char *name, const char *text, uint64_t max, uint6
 
 static bool parse_decimal(const char *name, const char *text, double min, double max, double *out)
 {
-    char *end = NULL;
-
-    *out = strtod(text, &end);
-    /* Digits and a point alone: strtod would take "inf" and hexadecimal too. */
-    if (text[0] != '\0' && strspn(text, "0123456789.") == strlen(text) && *end == '\0' &&
-        *out >= min && *out <= max)
+    if (number_decimal(text, min, max, out))
         return true;
     warnx("%s %s: must be a number from %g to %g", name, text, min, max);
     return false;

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shim/pdmv2.h"
+#include "cli/pdmperf/address.h"
+#include "cli/stats.h"
 
 enum { ROOM_FIRST = 16 };
 
@@ -35,20 +36,6 @@ int sockets_open(struct sockets *s, int family, int type, int protocol)
     return fd;
 }
 
-static void put_remote(struct socket_entry *entry, const struct sockaddr_storage *address)
-{
-    struct sockaddr_in four;
-    struct sockaddr_in6 six;
-
-    memcpy(&six, address, sizeof(six));
-    memcpy(&four, address, sizeof(four));
-    const void *ip =
-        address->ss_family == AF_INET6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr;
-
-    (void)inet_ntop(address->ss_family, ip, entry->remote_ip, sizeof(entry->remote_ip));
-    entry->remote_port = ntohs(six.sin6_port); /* both families have it at the same place */
-}
-
 /* The port that connect() has chosen; asked for until there is one. */
 static int local_port_of(struct socket_entry *entry)
 {
@@ -69,17 +56,9 @@ static bool has_ends(struct socket_entry *entry, const struct socket_ends *ends)
         return false;
     if (entry->remote_ip[0] == '\0' &&
         getpeername(entry->fd, (struct sockaddr *)&address, &len) == 0)
-        put_remote(entry, &address);
+        entry->remote_port = address_text(&address, entry->remote_ip);
     return entry->remote_port == ends->remote_port &&
            strcmp(entry->remote_ip, ends->remote_ip) == 0;
-}
-
-static struct pdmv2_stats ask_stats(int fd)
-{
-    struct pdmv2_stats stats = {.size = sizeof(stats)};
-
-    (void)pdmv2_stats(fd, &stats); /* fails for a wrong size alone */
-    return stats;
 }
 
 void sockets_begin(struct sockets *s, const struct socket_ends *ends, struct exchange *e)
@@ -91,7 +70,7 @@ void sockets_begin(struct sockets *s, const struct socket_ends *ends, struct exc
         if (!has_ends(entry, ends))
             continue;
         entry->exchange = e;
-        struct pdmv2_stats stats = ask_stats(entry->fd);
+        struct pdmv2_stats stats = stats_of(entry->fd);
 
         exchange_begin(e, &stats);
         return;
@@ -100,7 +79,7 @@ void sockets_begin(struct sockets *s, const struct socket_ends *ends, struct exc
 
 static void end_on(struct socket_entry *entry)
 {
-    struct pdmv2_stats stats = ask_stats(entry->fd);
+    struct pdmv2_stats stats = stats_of(entry->fd);
 
     exchange_end(entry->exchange, &stats);
     entry->exchange = NULL;

@@ -3,10 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cli/bar.h"
 #include "cli/pdmperf/report.h"
 #include "core/limits.h"
-
-enum { BAR_CELLS = 30, PERCENT = 100 };
 
 static double ms(int64_t ns)
 {
@@ -144,23 +143,6 @@ static void put_table(const struct web_options *options, const struct tally *t)
     }
 }
 
-/* Means alone add up, so the shares are theirs. */
-static void put_bar(const struct tally *t)
-{
-    int64_t network = t->measured_network, server = t->measured_server;
-
-    if (t->measured == 0 || network < 0 || network + server <= 0)
-        return;
-    double share = (double)network / (double)(network + server);
-    int percent = (int)(share * PERCENT + 0.5);
-    int cells = (int)(share * BAR_CELLS + 0.5);
-
-    fputs("mean  [", stdout);
-    for (int i = 0; i < BAR_CELLS; i++)
-        putchar(i < cells ? 'N' : 'S');
-    printf("]  network %d%%  server %d%%\n", percent, PERCENT - percent);
-}
-
 static const char *party_text(enum party party)
 {
     static const char *const texts[] = {"", "NETWORK", "SERVER", "TRANSFER"};
@@ -221,7 +203,8 @@ static void put_tally(const struct web_summary *s, size_t i)
     put_counts(s, t);
     if (t->succeeded > 0) {
         put_table(s->options, t);
-        put_bar(t);
+        if (t->measured > 0) /* means alone add up, so the shares are theirs */
+            bar_put(stdout, t->measured_network, t->measured_server);
         put_notes(t);
         put_verdict(t);
     }

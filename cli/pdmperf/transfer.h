@@ -8,17 +8,8 @@
 #include <stdio.h>
 
 #include "cli/pdmperf/exchange.h"
-#include "cli/pdmperf/options.h"
 #include "cli/pdmperf/result.h"
-#include "cli/pdmperf/sockets.h"
-
-/* What all transfers of a run share. */
-struct transfer_settings {
-    const struct web_options *options;
-    struct curl_slist *headers;
-    struct curl_slist *resolve;
-    struct sockets sockets;
-};
+#include "cli/pdmperf/transfer_settings.h"
 
 struct transfer {
     CURL *easy;
@@ -33,10 +24,7 @@ struct transfer {
     char error[CURL_ERROR_SIZE];
 };
 
-/* False, and a line on standard error, if something cannot be had. */
-bool transfer_settings_make(struct transfer_settings *settings, const struct web_options *options);
-void transfer_settings_free(struct transfer_settings *settings);
-
+/* False, and a line on standard error, if it cannot be had. */
 bool transfer_make(struct transfer *t, struct transfer_settings *settings);
 /* Begins request SEQ, to TARGET, which has waited for QUEUED; false, with a line, if it cannot. */
 bool transfer_begin(struct transfer *t, CURLM *multi, size_t target, uint64_t seq, int64_t queued);

@@ -17,15 +17,6 @@ enum {
     RECEIVED = 256,
 };
 
-static bool pass_replies_alone(int fd)
-{
-    struct icmp6_filter types;
-
-    ICMP6_FILTER_SETBLOCKALL(&types);
-    ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &types);
-    return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &types, sizeof(types)) == 0;
-}
-
 /* Nobody reads its error queue, and what lies there would end every wait. */
 static void keep_no_errors(int fd)
 {
@@ -54,7 +45,7 @@ static int open_raw(const struct ping_options *options, bool with_option)
     char why[ERROR_TEXT]; /* without controls the verdict says less, no more */
     int fd = ping_socket(options, SOCK_RAW, IPPROTO_ICMPV6, why);
 
-    if (fd < 0 || (pass_replies_alone(fd) && (!with_option || attach_option(fd))))
+    if (fd < 0 || (ping_socket_pass_replies(fd) && (!with_option || attach_option(fd))))
         return fd;
     (void)close(fd);
     return -1;

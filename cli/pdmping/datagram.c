@@ -16,10 +16,11 @@ enum { UDP_HEADER = 8, ICMP_HEADER = 8, ICMP_SEQUENCE = 0xffff };
 
 static uint8_t received[ENDPOINT_HEADER + ENDPOINT_MAX];
 
-static bool open_udp(struct endpoint *e, char why[static ERROR_TEXT])
+/* With FD for its socket; -1: there is none, and WHY says so already. */
+static bool open_with(struct endpoint *e, int fd, char why[static ERROR_TEXT])
 {
-    e->fd = ping_socket(e->options, SOCK_DGRAM, 0, why);
-    if (e->fd < 0)
+    e->fd = fd;
+    if (fd < 0)
         return false;
     e->events = POLLIN;
     if (ping_socket_connect(e->fd, &e->address, e->text, why))
@@ -28,13 +29,9 @@ static bool open_udp(struct endpoint *e, char why[static ERROR_TEXT])
     return false;
 }
 
-static bool pass_replies_alone(int fd)
+static bool open_udp(struct endpoint *e, char why[static ERROR_TEXT])
 {
-    struct icmp6_filter types;
-
-    ICMP6_FILTER_SETBLOCKALL(&types);
-    ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &types);
-    return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &types, sizeof(types)) == 0;
+    return open_with(e, ping_socket(e->options, SOCK_DGRAM, 0, why), why);
 }
 
 /* With the privilege a raw socket, on which the library can attach options; else a ping socket. */
@@ -45,7 +42,7 @@ static int open_echo(struct endpoint *e, char why[static ERROR_TEXT])
 
     if (fd >= 0) {
         randombytes_buf(&e->identifier, sizeof(e->identifier));
-        if (pass_replies_alone(fd))
+        if (ping_socket_pass_replies(fd))
             return fd;
         (void)snprintf(why, ERROR_TEXT, "cannot set up a raw socket: %s", strerror(errno));
         (void)close(fd);
@@ -60,14 +57,7 @@ static int open_echo(struct endpoint *e, char why[static ERROR_TEXT])
 
 static bool open_icmp(struct endpoint *e, char why[static ERROR_TEXT])
 {
-    e->fd = open_echo(e, why);
-    if (e->fd < 0)
-        return false;
-    e->events = POLLIN;
-    if (ping_socket_connect(e->fd, &e->address, e->text, why))
-        return true;
-    (void)close(e->fd);
-    return false;
+    return open_with(e, open_echo(e, why), why);
 }
 
 /* An error that send() reports may be an earlier probe's: it is told off the queue. */

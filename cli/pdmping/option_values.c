@@ -3,7 +3,6 @@
 #include "cli/pdmping/option_values.h"
 
 #include <err.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <netinet/in.h>
@@ -11,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/number.h"
 #include "cli/pdmping/probe.h"
 #include "core/limits.h"
 
@@ -39,20 +39,11 @@ const struct option ping_long_options[] = {
     {0},
 };
 
-static bool read_number(const char *text, char **end, int base, uint64_t *out)
-{
-    errno = 0;
-    *out = strtoull(text, end, base);
-    return errno == 0 && text[0] >= '0' && text[0] <= '9';
-}
-
 /* BASE 0: 0x makes it hexadecimal. */
 static bool parse_number(int option, const char *text, int base, uint64_t min, uint64_t max,
                          uint64_t *out)
 {
-    char *end = NULL;
-
-    if (read_number(text, &end, base, out) && *end == '\0' && *out >= min && *out <= max)
+    if (number_whole(text, base, min, max, out))
         return true;
     warnx("-%c %s: must be a number from %" PRIu64 " to %" PRIu64, option, text, min, max);
     return false;
@@ -70,12 +61,9 @@ static bool parse_int(int option, const char *text, int base, int min, int max, 
 
 static bool parse_seconds(int option, const char *text, int64_t *out)
 {
-    char *end = NULL;
-    double seconds = strtod(text, &end);
+    double seconds = 0;
 
-    /* Digits and a point alone: strtod would take "inf" and hexadecimal too. */
-    if (text[0] != '\0' && strspn(text, "0123456789.") == strlen(text) && *end == '\0' &&
-        seconds >= SECONDS_MIN && seconds <= SECONDS_MAX) {
+    if (number_decimal(text, SECONDS_MIN, SECONDS_MAX, &seconds)) {
         *out = llround(seconds * (double)PDM_NSEC_PER_SEC);
         return true;
     }
@@ -109,9 +97,9 @@ static bool parse_sweep(const char *text, struct ping_options *options)
     enum { STEP = 100 };
     uint64_t from = 0, to = 0, step = STEP;
     char *end = NULL;
-    bool good = read_number(text, &end, DECIMAL, &from) && *end == ':' &&
-                read_number(end + 1, &end, DECIMAL, &to) &&
-                (*end != ':' || read_number(end + 1, &end, DECIMAL, &step)) && *end == '\0';
+    bool good = number_read(text, &end, DECIMAL, &from) && *end == ':' &&
+                number_read(end + 1, &end, DECIMAL, &to) &&
+                (*end != ':' || number_read(end + 1, &end, DECIMAL, &step)) && *end == '\0';
 
     if (!good || from < PROBE_HEADER || to <= from || to > SIZE_MAX_UDP || step == 0) {
         warnx("--sweep %s: must be FROM:TO or FROM:TO:STEP, octets from %d to %d, rising", text,

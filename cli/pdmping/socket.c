@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/icmp6.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,15 @@ bool ping_socket_connect(int fd, const struct sockaddr_in6 *address, const char 
 {
     return connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
            fail(why, "%s: %s", text, strerror(errno));
+}
+
+bool ping_socket_pass_replies(int fd)
+{
+    struct icmp6_filter types;
+
+    ICMP6_FILTER_SETBLOCKALL(&types);
+    ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &types);
+    return setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &types, sizeof(types)) == 0;
 }
 
 int ping_socket_listen(const struct ping_options *options, char why[static ERROR_TEXT])

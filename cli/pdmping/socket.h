@@ -14,7 +14,7 @@ enum {
     ERROR_TEXT = 160,
 };
 
-/* All of these say in WHY, in a line, what went wrong if they fail. */
+/* Those with a WHY say there, in a line, what went wrong if they fail. */
 
 /* The address of HOST, as text too. */
 bool ping_resolve(const struct ping_options *options, const char *host,
@@ -26,6 +26,9 @@ int ping_socket(const struct ping_options *options, int type, int protocol,
 /* TEXT is the address. */
 bool ping_socket_connect(int fd, const struct sockaddr_in6 *address, const char *text,
                          char why[static ERROR_TEXT]);
+/* Of a raw socket for ICMPv6: it receives the replies to echoes alone. False and errno on failure.
+ */
+bool ping_socket_pass_replies(int fd);
 /* Of the service: bound to the port and, if one is asked for, to the source. */
 int ping_socket_listen(const struct ping_options *options, char why[static ERROR_TEXT]);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/clock.h"
+#include "cli/stats.h"
 #include "core/limits.h"
 
 enum { RECEIVE_BURST = 64 /* datagrams between two looks at the signals */ };
@@ -15,14 +16,6 @@ enum { RECEIVE_BURST = 64 /* datagrams between two looks at the signals */ };
 #define FLOOD_PATIENCE (10 * PDM_NSEC_PER_MSEC) /* ping's: a hundred times a second at least */
 #define ADAPTIVE_GAP (2 * PDM_NSEC_PER_MSEC)
 #define CONTROL_GAP PDM_NSEC_PER_SEC
-
-static struct pdmv2_stats ask_stats(int fd)
-{
-    struct pdmv2_stats stats = {.size = sizeof(stats)};
-
-    (void)pdmv2_stats(fd, &stats); /* fails for a wrong size alone */
-    return stats;
-}
 
 bool target_open(struct target *t, char why[static ERROR_TEXT])
 {
@@ -37,7 +30,7 @@ bool target_open(struct target *t, char why[static ERROR_TEXT])
     randombytes_buf(&e->run, sizeof(e->run));
     if (!ping_resolve(t->options, t->host, &e->address, e->text, why) || !t->method->open(e, why))
         return false;
-    t->stats = ask_stats(e->fd);
+    t->stats = stats_of(e->fd);
     return true;
 }
 
@@ -95,7 +88,7 @@ static void take_reply(struct target *t, const struct arrival *arrival, int64_t 
     const struct pdmv2_stats before = t->stats;
     const struct answer answer = window_answer(&t->window, arrival->probe.seq, arrival->probe.sent);
 
-    t->stats = ask_stats(t->endpoint.fd);
+    t->stats = stats_of(t->endpoint.fd);
     if (!answer.known) {
         t->tally.strangers++;
         return;
@@ -132,7 +125,7 @@ void target_receive(struct target *t)
             take_reply(t, &arrival, clock_monotonic());
             break;
         case ARRIVAL_STRANGER:
-            t->stats = ask_stats(t->endpoint.fd);
+            t->stats = stats_of(t->endpoint.fd);
             t->tally.strangers++;
             break;
         case ARRIVAL_FAILURE:
@@ -235,7 +228,7 @@ bool target_wants_control(const struct target *t, int64_t now)
 
 void target_send_control(struct target *t, struct control *control, uint32_t index, int64_t now)
 {
-    t->stats = ask_stats(t->endpoint.fd);
+    t->stats = stats_of(t->endpoint.fd);
     control_send(control, t->method, &t->endpoint, index, t->stats.options_sent > 0, &t->control,
                  now);
 }
@@ -257,7 +250,7 @@ int64_t target_next(const struct target *t)
 
 struct summary target_summary(struct target *t)
 {
-    t->stats = ask_stats(t->endpoint.fd);
+    t->stats = stats_of(t->endpoint.fd);
     const struct missing *missing =
         figures_missing(&t->stats, t->tally.received, t->method->replier);
     const struct silence silence = {

@@ -3,12 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cli/bar.h"
 #include "cli/pdmping/target.h"
 #include "cli/pdmping/text.h"
 #include "core/limits.h"
 
 enum {
-    BAR_CELLS = 30,
     PERCENT = 100,
     MEDIAN = 50,
     HIGH = 99,
@@ -91,19 +91,7 @@ static void put_bar(FILE *out, const struct tally *t)
 {
     if (t->network.samples == 0 || t->server.samples == 0)
         return;
-    int64_t network = histogram_mean(&t->network);
-    int64_t server = histogram_mean(&t->server);
-
-    if (network < 0 || network + server <= 0)
-        return;
-    double share = (double)network / (double)(network + server);
-    int percent = (int)(share * PERCENT + 0.5);
-    int cells = (int)(share * BAR_CELLS + 0.5);
-
-    fputs("mean  [", out);
-    for (int i = 0; i < BAR_CELLS; i++)
-        fputc(i < cells ? 'N' : 'S', out);
-    fprintf(out, "]  network %d%%  server %d%%\n", percent, PERCENT - percent);
+    bar_put(out, histogram_mean(&t->network), histogram_mean(&t->server));
 }
 
 static void put_jitter(FILE *out, const struct tally *t)

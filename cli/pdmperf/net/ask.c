@@ -10,18 +10,11 @@
 
 #include "cli/clock.h"
 #include "cli/pdmperf/net/stream.h"
+#include "cli/stats.h"
 
 enum { BURST = 16, SETTLE_AFTER = 4 };
 /* A datagram's answer that did not come after this is lost; TCP sees to that itself. */
 #define LOST_AFTER_NS PDM_NSEC_PER_SEC
-
-static struct pdmv2_stats stats_of(const struct stream *s)
-{
-    struct pdmv2_stats stats = {.size = sizeof(stats)};
-
-    (void)pdmv2_stats(s->fd, &stats); /* fails for a wrong size alone */
-    return stats;
-}
 
 static int64_t lost_after(const struct stream *s)
 {
@@ -50,7 +43,7 @@ static void ask(struct stream *s, int64_t now)
     s->ask.waiting = true;
     s->ask.in = 0;
     s->ask.out_left = s->test->request;
-    s->ask.before = stats_of(s);
+    s->ask.before = stats_of(s->fd);
     s->ask.sent = clock_monotonic();
     send_rest(s);
     /* One whose answer came late leaves its beat out: probes keep their distance. */
@@ -74,7 +67,7 @@ static void settle(struct stream *s, int64_t now)
 static void take_answer(struct stream *s)
 {
     int64_t now = clock_monotonic();
-    struct pdmv2_stats after = stats_of(s);
+    struct pdmv2_stats after = stats_of(s->fd);
     struct figures figures = figures_between(&s->ask.before, &after, REPLIER_SERVICE);
 
     s->ask.waiting = false;

@@ -2,36 +2,17 @@
 /* What both forms of report make of a test's streams. */
 #include "cli/pdmperf/net/report.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
+
+#include "cli/pdmperf/address.h"
 
 #define BITS 8.0
 
 static const struct missing is_bulk = {"bulk", "a bulk transfer has no requests"};
 
-static struct net_side own_side(const struct net_run *run, const struct stream *s)
+static struct net_side side_of(const struct pdm_net_entry *e)
 {
-    struct pdm_net_entry e = stream_entry(s, test_ended(&run->test, s));
-
-    return (struct net_side){
-        .bytes = e.bytes,
-        .packets = e.packets,
-        .lost = e.lost,
-        .out_of_order = e.out_of_order,
-        .retransmits = e.retransmits,
-        .jitter = (int64_t)e.jitter,
-        .elapsed = (int64_t)e.elapsed,
-    };
-}
-
-static struct net_side peer_side(const struct net_run *run, const struct stream *s)
-{
-    const struct pdm_net_entry *e = test_peer(&run->test, s->id);
-
-    if (e == NULL)
-        return (struct net_side){0};
     return (struct net_side){
         .bytes = e->bytes,
         .packets = e->packets,
@@ -41,6 +22,20 @@ static struct net_side peer_side(const struct net_run *run, const struct stream 
         .jitter = (int64_t)e->jitter,
         .elapsed = (int64_t)e->elapsed,
     };
+}
+
+static struct net_side own_side(const struct net_run *run, const struct stream *s)
+{
+    const struct pdm_net_entry e = stream_entry(s, test_ended(&run->test, s));
+
+    return side_of(&e);
+}
+
+static struct net_side peer_side(const struct net_run *run, const struct stream *s)
+{
+    const struct pdm_net_entry *e = test_peer(&run->test, s->id);
+
+    return e ? side_of(e) : (struct net_side){0};
 }
 
 struct net_side net_sender_of(const struct net_run *run, const struct stream *s)
@@ -106,29 +101,17 @@ struct stream_count net_since(const struct stream *s)
     };
 }
 
-static unsigned put_end(const struct sockaddr_in6 *end, char text[NET_ADDRESS_TEXT])
-{
-    struct sockaddr_in four;
-
-    memcpy(&four, end, sizeof(four));
-    if (end->sin6_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &end->sin6_addr, text, NET_ADDRESS_TEXT);
-    else
-        (void)inet_ntop(AF_INET, &four.sin_addr, text, NET_ADDRESS_TEXT);
-    return ntohs(end->sin6_port); /* both families have it at the same place */
-}
-
 struct net_ends net_ends_of(int fd)
 {
     struct net_ends ends = {0};
-    struct sockaddr_in6 local = {0}, remote = {0};
+    struct sockaddr_storage local = {0}, remote = {0};
     socklen_t len = sizeof(local);
 
     if (getsockname(fd, (struct sockaddr *)&local, &len) == 0)
-        ends.local_port = put_end(&local, ends.local);
+        ends.local_port = address_text(&local, ends.local);
     len = sizeof(remote);
     if (getpeername(fd, (struct sockaddr *)&remote, &len) == 0)
-        ends.remote_port = put_end(&remote, ends.remote);
+        ends.remote_port = address_text(&remote, ends.remote);
     return ends;
 }
 

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/stats.h"
+
 enum { PROBE_SIZE = 64 };
 #define PROBE_INTERVAL_NS (50 * PDM_NSEC_PER_MSEC)
 
@@ -222,8 +224,7 @@ struct pdm_net_entry stream_entry(const struct stream *s, int64_t ended)
 
 void stream_ask_figures(struct stream *s)
 {
-    s->stats.size = sizeof(s->stats);
-    (void)pdmv2_stats(s->fd, &s->stats); /* fails for a wrong size alone */
+    s->stats = stats_of(s->fd);
 }
 
 void stream_close(struct stream *s)
