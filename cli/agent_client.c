@@ -20,7 +20,10 @@
 #define SYSTEM_SOCKET "/run/" SOCKET_NAME
 #define PRIMARY_SOCKET "/run/pdmv2/primary.sock"
 
-enum { ANSWER_S = 5 }; /* an agent that takes longer hangs */
+enum {
+    SOCKET_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path),
+    ANSWER_S = 5, /* an agent that takes longer hangs */
+};
 
 /* An empty variable counts as unset, as for XDG_RUNTIME_DIR elsewhere. */
 static const char *environment(const char *name)
@@ -32,7 +35,7 @@ static const char *environment(const char *name)
 
 static const char *usual_socket(void)
 {
-    static char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+    static char path[SOCKET_PATH_SIZE + 1];
     const char *agent = environment("PDMV2_AGENT");
     const char *runtime = environment("XDG_RUNTIME_DIR");
 
@@ -48,13 +51,11 @@ static const char *usual_socket(void)
 static bool init(struct agent_client *client, const char *path, const char *who,
                  const char *program)
 {
-    const struct sockaddr_un address;
-
     client->path = path;
     client->who = who;
     client->program = program;
     client->quiet = false;
-    if (strlen(client->path) < sizeof(address.sun_path))
+    if (strlen(client->path) < SOCKET_PATH_SIZE)
         return true;
     warnx("%s: longer than the name of a socket may be", client->path);
     return false;

@@ -32,6 +32,8 @@ static bool look_at(struct pdm_reader *body, void *context)
     char name[PDM_NAME_MAX];
 
     pdm_get_association(body, &a);
+    if (body->bad)
+        return false;
     if (a.remaining_ms == 0)
         doctor_tell(count->doctor, FINDING_BAD, "agent",
                     "make a new key for both hosts: pdmctl keygen",

@@ -123,7 +123,10 @@ static enum pdmctl_exit show(struct agent_client *client, struct flow_list *list
     if (json) {
         for (size_t i = 0; i < list->count; i++)
             flow_line(&list->item[i]);
-        return list->failed ? PDMCTL_FAILED : pdmctl_exit_for(result);
+        if (!list->failed)
+            return pdmctl_exit_for(result);
+        warnx("out of memory");
+        return PDMCTL_FAILED;
     }
     table = flow_list_table(list);
     printed = table_print(&table);

@@ -33,6 +33,8 @@ static bool open_connect(struct endpoint *e, char why[static ERROR_TEXT])
     if (!all || e->fd < 0) {
         (void)snprintf(why, ERROR_TEXT, "cannot wait for connections: %s", strerror(errno));
         free(all);
+        if (e->fd >= 0)
+            (void)close(e->fd);
         return false;
     }
     for (unsigned i = 0; i < ATTEMPTS; i++)

@@ -61,7 +61,7 @@ struct verdict verdict_of_delays(const struct tally *t, const struct missing *mi
     const struct excess e = blame_excess(&t->blame);
     int64_t excess = e.network + e.server;
 
-    if (excess * PERCENT < e.usual * STEADY_BELOW)
+    if (excess == 0 || excess * PERCENT < e.usual * STEADY_BELOW)
         return say("steady", "STEADY: the slowest %d%% take %u%% longer than usual", BLAME_SLOWEST,
                    e.usual > 0 ? percent_of(excess, e.usual) : 0);
     return blame_one(&e);

@@ -292,20 +292,45 @@ part_hostile() {
         "$SERVER_ADDR" "$PORT"
     check "... does not harm the server" json -t 0.5 -b 1M
     check "nor do a hundred who say nothing" crowd
+    check "without descriptors it waits, and does not spin" few_descriptors
 }
-crowd() {
-    local status
+connect_many() { # PORT COUNT: who say nothing; see $STARTED
     start_in_client "$PYTHON" -c "
 import socket, time
-crowd = [socket.create_connection(('$SERVER_ADDR', $PORT)) for _ in range(100)]
+crowd = [socket.create_connection(('$SERVER_ADDR', $1)) for _ in range($2)]
 time.sleep(20)"
-    local pid=$STARTED
+}
+crowd() {
+    local status pid
+    connect_many "$PORT" 100
+    pid=$STARTED
     sleep 0.5
     json -t 0.5 -b 1M
     status=$?
     kill "$pid"
     wait "$pid" 2>/dev/null
     return $status
+}
+ticks_of() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+few_descriptors() {
+    local port=$((PORT + 1)) server crowd before ticks status
+    agents_start server prlimit --nofile=16 "$PERF" -s -p "$port" >/dev/null
+    server=$STARTED
+    wait_for "in_server ss -Hlnt | grep -q ':$port '" 5 || return
+    connect_many "$port" 40
+    crowd=$STARTED
+    sleep 0.5
+    before=$(ticks_of "$server")
+    sleep 1
+    ticks=$(($(ticks_of "$server") - before))
+    kill "$crowd"
+    wait "$crowd" 2>/dev/null
+    echo "$ticks ticks of the processor in a second"
+    [ "$ticks" -lt 10 ] && json -p "$port" -t 0.5 -b 1M
+    status=$?
+    kill "$server"
+    wait "$server" 2>/dev/null
+    return "$status"
 }
 
 [ "$(id -u)" -eq 0 ] || { echo "test_pdmperf_net: must be run as root" >&2; exit 1; }

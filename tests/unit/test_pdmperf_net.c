@@ -85,6 +85,27 @@ Test(message, the_largest_result_fits)
     cr_assert_not(net_entries_take(&r, &got), "more entries than there can be");
 }
 
+static bool entry_comes(const struct pdm_net_entry *entry)
+{
+    static struct net_entries entries, got;
+    static uint8_t octets[NET_BODY_MAX];
+    struct pdm_writer w = pdm_writer(octets, sizeof octets);
+
+    entries = (struct net_entries){.count = 1, .at = {*entry}};
+    net_entries_put(&w, &entries);
+    struct pdm_reader r = pdm_reader(octets, sizeof octets - w.left);
+
+    return net_entries_take(&r, &got);
+}
+
+Test(message, times_that_no_sum_can_hold_are_refused)
+{
+    cr_assert(entry_comes(&(struct pdm_net_entry){.jitter = NET_TIME_MAX, .elapsed = INT64_MAX}));
+    cr_assert_not(entry_comes(&(struct pdm_net_entry){.jitter = NET_TIME_MAX + 1}));
+    cr_assert_not(entry_comes(&(struct pdm_net_entry){.jitter = INT64_MAX}));
+    cr_assert_not(entry_comes(&(struct pdm_net_entry){.elapsed = UINT64_MAX}));
+}
+
 Test(message, only_tests_within_the_limits_are_allowed)
 {
     struct pdm_net_test t = usual;

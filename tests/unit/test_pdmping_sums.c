@@ -420,6 +420,15 @@ Test(pdmping_sums, verdict_may_blame_both_or_nobody)
     cr_assert(v.server >= 45 && v.server <= 55);
 }
 
+Test(pdmping_sums, verdict_of_delays_too_small_to_tell_blames_nobody)
+{
+    const struct reply at_once = {.seq = 1};
+
+    for (unsigned i = 0; i < 100; i++)
+        tally_reply(&run, &at_once, true);
+    cr_assert_str_eq(verdict_of_delays(&run, &none).token, "steady");
+}
+
 Test(pdmping_sums, verdict_says_why_there_is_none)
 {
     cr_assert_str_eq(verdict_of_delays(&run, &none).token, "not-measured");

@@ -51,9 +51,11 @@ bool capture_open(struct capture *c, const char *path)
 
 void capture_close(struct capture *c)
 {
-    if (c->handle != NULL)
-        pcap_close(c->handle);
-    c->handle = NULL;
+    pcap_t *handle = c->handle;
+
+    c->handle = NULL; /* first: a signal may call capture_stop() in the meantime */
+    if (handle != NULL)
+        pcap_close(handle);
 }
 
 void capture_stop(struct capture *c)

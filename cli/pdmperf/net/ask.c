@@ -61,7 +61,7 @@ static void settle(struct stream *s, int64_t now)
     if (!s->udp || s->number < s->ask.settled + SETTLE_AFTER)
         return;
     s->ask.settled = s->number;
-    s->ask.not_before = now + (now - s->ask.sent) * 5 / 4;
+    s->ask.not_before = now + (now - s->ask.sent) * 5 / 4; /* a quarter to spare */
 }
 
 static void take_answer(struct stream *s)

@@ -14,9 +14,9 @@
 #include "cli/signals.h"
 
 #define ANSWER_NS (10 * PDM_NSEC_PER_SEC)     /* for the server to say something */
+#define RESULT_NS (2 * ANSWER_NS)             /* after END: the rest is still on its way */
 #define IDLE_NS (1 * PDM_NSEC_PER_SEC)        /* of probing before the load */
 #define GREETING_NS (200 * PDM_NSEC_PER_MSEC) /* before a datagram's is sent again */
-#define STALLED_NS (30 * PDM_NSEC_PER_SEC)    /* without an octet of any stream */
 #define INTERRUPTED_NS (3 * PDM_NSEC_PER_SEC) /* for the server's figures after ^C */
 
 enum client_phase { AWAITING_WELCOME, AWAITING_READY, IDLE, UNDER_WAY, OVER };
@@ -202,46 +202,43 @@ static void be_interrupted(struct client *c, int64_t now)
 
 static const char *late(const struct client *c, int64_t now)
 {
-    const struct test *t = &c->run.test;
-
+    if (c->phase == OVER)
+        return NULL;
     if (now >= c->deadline)
         return "the server does not answer";
-    /* A slow pace has its own distance between two blocks. */
-    if (c->phase == UNDER_WAY &&
-        now - test_moved(t) > STALLED_NS + net_test_pace(&t->what) + (int64_t)t->what.think)
+    if (c->phase == UNDER_WAY && test_has_stalled(&c->run.test, now))
         return "no data came through for too long";
     return NULL;
+}
+
+static void tick_test(struct client *c, int64_t now)
+{
+    struct test *t = &c->run.test;
+
+    test_tick(t, now);
+    if (t->error)
+        fail(c, t->error);
+    if (t->end_sent && c->deadline == POLLER_NEVER)
+        c->deadline = now + RESULT_NS;
+    if (t->phase == TEST_DONE)
+        c->phase = OVER;
 }
 
 /* What is to do because of the time. */
 static void tick(struct client *c, int64_t now)
 {
-    struct test *t = &c->run.test;
-
     if (signals_stop())
         be_interrupted(c, now);
     if (c->phase == IDLE && now >= c->deadline)
         begin_test(c, now);
     if (c->phase == AWAITING_READY)
         greet_again(c, now);
-    if (c->phase != UNDER_WAY)
-        goto look;
-    test_tick(t, now);
-    if (t->error)
-        fail(c, t->error);
-    if (t->end_sent && c->deadline == POLLER_NEVER)
-        c->deadline = now + 2 * ANSWER_NS;
-    if (t->phase == TEST_DONE)
-        c->phase = OVER;
-look:
-    if (c->phase != OVER && late(c, now))
-        fail(c, late(c, now));
-}
+    if (c->phase == UNDER_WAY)
+        tick_test(c, now);
+    const char *why = late(c, now);
 
-static void do_nothing(void *context, int64_t now)
-{
-    (void)context;
-    (void)now;
+    if (why)
+        fail(c, why);
 }
 
 static void turn(struct client *c)
@@ -249,7 +246,7 @@ static void turn(struct client *c)
     poller_begin(&c->poller);
     poller_add(&c->poller, c->channel.fd, channel_events(&c->channel),
                c->phase == AWAITING_READY ? c->greeting_at : c->deadline, work_channel, c);
-    poller_add(&c->poller, -1, 0, clock_monotonic() + STALLED_NS, do_nothing, c);
+    poller_wake(&c->poller, clock_monotonic() + TEST_STALLED_NS);
     if (c->phase == IDLE || c->phase == UNDER_WAY)
         test_poll(&c->run.test, &c->poller);
     poller_turn(&c->poller);

@@ -91,14 +91,23 @@ bool net_greeting_take(struct pdm_reader *body, struct pdm_net_greeting *greetin
     return is_whole(body);
 }
 
+/* Times are signed elsewhere, and those of all streams are added up: no sum may overflow. */
+static bool is_possible(const struct pdm_net_entry *e)
+{
+    return e->jitter <= NET_TIME_MAX && e->elapsed <= INT64_MAX;
+}
+
 bool net_entries_take(struct pdm_reader *body, struct net_entries *entries)
 {
     entries->stop = pdm_read_u8(body) != 0;
     entries->count = pdm_read_u16(body);
     if (entries->count > NET_ENTRIES_MAX)
         return false;
-    for (unsigned i = 0; i < entries->count; i++)
+    for (unsigned i = 0; i < entries->count; i++) {
         pdm_get_net_entry(body, &entries->at[i]);
+        if (!is_possible(&entries->at[i]))
+            return false;
+    }
     return is_whole(body);
 }
 

@@ -144,7 +144,7 @@ bool net_test_allowed(const struct pdm_net_test *test);
 /* Nanoseconds between two blocks of a test with a rate; 0: as fast as they go. */
 int64_t net_test_pace(const struct pdm_net_test *test);
 bool net_greeting_take(struct pdm_reader *body, struct pdm_net_greeting *greeting);
-/* Refuses more entries than NET_ENTRIES_MAX, and octets behind the last. */
+/* Refuses more entries than NET_ENTRIES_MAX, impossible times, and octets behind the last. */
 bool net_entries_take(struct pdm_reader *body, struct net_entries *entries);
 void net_entries_put(struct pdm_writer *w, const struct net_entries *entries);
 

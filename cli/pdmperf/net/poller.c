@@ -21,6 +21,11 @@ void poller_add(struct poller *p, int fd, short events, int64_t due, poller_work
     p->entries[p->count].context = context;
     p->entries[p->count].due = due;
     p->count++;
+    poller_wake(p, due);
+}
+
+void poller_wake(struct poller *p, int64_t due)
+{
     if (due < p->due)
         p->due = due;
 }

@@ -34,6 +34,8 @@ void poller_begin(struct poller *p);
  */
 void poller_add(struct poller *p, int fd, short events, int64_t due, poller_work *work,
                 void *context);
+/* The wait ends at DUE at the latest. */
+void poller_wake(struct poller *p, int64_t due);
 /* Waits, a signal ends that too, and calls. */
 void poller_turn(struct poller *p);
 

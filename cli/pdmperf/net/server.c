@@ -120,7 +120,10 @@ static void turn(struct server *v)
     struct poller *p = &v->poller;
 
     poller_begin(p);
-    poller_add(p, v->tcp, POLLIN, POLLER_NEVER, strangers_accept, v);
+    if (clock_monotonic() >= v->accepts_from)
+        poller_add(p, v->tcp, POLLIN, POLLER_NEVER, strangers_accept, v);
+    else
+        poller_wake(p, v->accepts_from);
     poller_add(p, v->udp, POLLIN, POLLER_NEVER, greetings_take, v);
     strangers_poll(v);
     for (unsigned i = 0; i < v->count; i++)
@@ -147,7 +150,7 @@ static enum net_exit serve(struct server *v)
     return v->options->once && v->failed ? NET_EXIT_FAILED : NET_EXIT_OK;
 }
 
-/* For all streams that it may have; with fewer, clients are refused when there are no more. */
+/* For all streams that it may have; with fewer descriptors, clients wait until there are some. */
 static void raise_limit(void)
 {
     struct rlimit limit;

@@ -26,6 +26,7 @@ struct server {
     const struct net_options *options;
     const struct net_report *report;
     int tcp, udp;
+    int64_t accepts_from; /* until then there is no room for a connection */
     struct stranger strangers[STRANGERS_MAX];
     struct session *sessions[SESSIONS_MAX];
     unsigned count, streams;

@@ -11,10 +11,9 @@
 
 #include "cli/clock.h"
 
-#define READY_NS (15 * PDM_NSEC_PER_SEC)   /* for all its streams, and for its BEGIN */
-#define LOOK_NS (1 * PDM_NSEC_PER_SEC)     /* between two looks at who stalls */
-#define PROBE_NS (1 * PDM_NSEC_PER_SEC)    /* for the probe's: without it, it goes on */
-#define STALLED_NS (30 * PDM_NSEC_PER_SEC) /* without an octet of any stream */
+#define READY_NS (15 * PDM_NSEC_PER_SEC) /* for all its streams, and for its BEGIN */
+#define LOOK_NS (1 * PDM_NSEC_PER_SEC)   /* between two looks at who stalls */
+#define PROBE_NS (1 * PDM_NSEC_PER_SEC)  /* for the probe's: without it, it goes on */
 
 struct session *session_make(struct channel *channel, const struct pdm_net_test *what,
                              const struct net_options *options, unsigned number)
@@ -129,10 +128,7 @@ void session_tick(struct session *s, int64_t now)
         fail(s, t->error);
     if (t->phase == TEST_DONE)
         s->over = true;
-    int64_t patience = STALLED_NS + net_test_pace(&t->what) + (int64_t)t->what.think;
-
-    if (!s->over &&
-        (now >= s->deadline || (t->phase != TEST_READY && now - test_moved(t) > patience)))
+    if (!s->over && (now >= s->deadline || (t->phase != TEST_READY && test_has_stalled(t, now))))
         session_refuse(s, NET_STALLED);
 }
 

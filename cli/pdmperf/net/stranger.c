@@ -7,6 +7,7 @@
 #include "cli/pdmperf/net/server_inside.h"
 
 #define STRANGER_NS (10 * PDM_NSEC_PER_SEC) /* to say what it is */
+#define REST_NS (100 * PDM_NSEC_PER_MSEC)   /* until the next try to accept */
 
 static void forget(struct stranger *s)
 {
@@ -79,7 +80,20 @@ static struct stranger *oldest_place(struct server *v)
     return oldest;
 }
 
-/* False if nobody waits. */
+/*
+ * After an error of accept(). For want of descriptors or memory whoever waits goes on to do so, and
+ * the listener stays ready: it is not asked for a while, or the loop would spin.
+ */
+static bool may_go_on(struct server *v, int64_t now)
+{
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        v->accepts_from = now + REST_NS;
+        return false;
+    }
+    return errno != EAGAIN;
+}
+
+/* False if nobody waits, or nobody can be taken now. */
 static bool accept_one(struct server *v, int64_t now)
 {
     struct sockaddr_in6 peer = {0};
@@ -88,7 +102,7 @@ static bool accept_one(struct server *v, int64_t now)
     int fd = accept4(v->tcp, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0)
-        return errno != EAGAIN && errno != EMFILE && errno != ENFILE;
+        return may_go_on(v, now);
     forget(s);
     s->channel = calloc(1, sizeof(*s->channel));
     if (s->channel == NULL) {

@@ -67,12 +67,6 @@ static int64_t test_due(const struct test *t)
     return !t->time_over && t->ends_at < due ? t->ends_at : due;
 }
 
-static void nothing(void *context, int64_t now)
-{
-    (void)context;
-    (void)now;
-}
-
 /* When datagrams that did not come are given up. */
 static int64_t quiet_at(const struct test *t, const struct stream *s)
 {
@@ -81,7 +75,7 @@ static int64_t quiet_at(const struct test *t, const struct stream *s)
 
 void test_poll(struct test *t, struct poller *p)
 {
-    poller_add(p, -1, 0, test_due(t), nothing, t);
+    poller_wake(p, test_due(t));
     for (unsigned i = 0; i < t->count; i++) {
         struct stream *s = &t->streams[i];
         int64_t due = stream_due(s);
@@ -292,7 +286,8 @@ void test_settle(struct test *t)
         stream_ask_figures(&t->streams[i]);
 }
 
-int64_t test_moved(const struct test *t)
+/* When something came or went last. */
+static int64_t moved_at(const struct test *t)
 {
     int64_t moved = t->end_time > t->began ? t->end_time : t->began;
 
@@ -301,6 +296,12 @@ int64_t test_moved(const struct test *t)
             moved = t->streams[i].last;
     }
     return moved;
+}
+
+bool test_has_stalled(const struct test *t, int64_t now)
+{
+    /* A slow pace has its own distance between two blocks, as a server that thinks has. */
+    return now - moved_at(t) > TEST_STALLED_NS + net_test_pace(&t->what) + (int64_t)t->what.think;
 }
 
 const struct pdm_net_entry *test_peer(const struct test *t, unsigned id)

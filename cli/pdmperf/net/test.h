@@ -10,6 +10,8 @@
 #include "cli/pdmperf/net/poller.h"
 #include "cli/pdmperf/net/stream.h"
 
+#define TEST_STALLED_NS (30 * PDM_NSEC_PER_SEC) /* without an octet of any stream */
+
 enum test_phase { TEST_READY, TEST_RUNNING, TEST_ENDING, TEST_DONE };
 
 /* Told at the end of each interval, with the figures in the streams' count less their base. */
@@ -53,8 +55,8 @@ bool test_take(struct test *t, enum net_type type, struct pdm_reader *body, int6
 void test_interrupt(struct test *t);
 /* Before a report at the end: what kernel and library know of the streams. */
 void test_settle(struct test *t);
-/* When something came or went last. */
-int64_t test_moved(const struct test *t);
+/* Under way, but nothing came or went for so long that it is given up. */
+bool test_has_stalled(const struct test *t, int64_t now);
 /* What the peer said of the stream ID, the latest; NULL: nothing. */
 const struct pdm_net_entry *test_peer(const struct test *t, unsigned id);
 /* Until when the streams' data counts. */
