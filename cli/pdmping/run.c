@@ -272,7 +272,8 @@ static enum ping_exit tell_summaries(const struct run *run)
 
 enum ping_exit ping_run(const struct ping_options *options)
 {
-    struct run run = {.options = options, .report = report_of(options->output), .turn = WAIT_FOREVER};
+    struct run run = {
+        .options = options, .report = report_of(options->output), .turn = WAIT_FOREVER};
     enum ping_exit result = PING_FAILED;
 
     REPORT(run.report, begin, options);

@@ -8,6 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
+static const struct option longs[] = {
+    {"mode", required_argument, NULL, 'm'},
+    {"agent", required_argument, NULL, 'a'},
+    {"read-only", no_argument, NULL, 'r'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
 static void print_usage(FILE *out)
 {
     fputs("usage: pdmrun [-hrvV] [-a AGENT] [-m MODE] [--] PROGRAM [ARGUMENT...]\n"
@@ -34,15 +44,6 @@ static bool is_mode(const char *name)
 
 enum run_parsed run_options_parse(int argc, char **argv, struct run_options *options)
 {
-    static const struct option longs[] = {
-        {"mode", required_argument, NULL, 'm'},
-        {"agent", required_argument, NULL, 'a'},
-        {"read-only", no_argument, NULL, 'r'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
-    };
     int option = 0;
 
     *options = (struct run_options){0};
