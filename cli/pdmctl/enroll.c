@@ -17,6 +17,7 @@
 
 #include "cli/output.h"
 #include "cli/pdmctl/enroll_inside.h"
+#include "cli/pdmctl/file.h"
 #include "conf/config.h"
 #include "conf/key.h"
 #include "core/tuple.h"
@@ -123,13 +124,6 @@ static bool take_paths(struct enrolment *e)
 
 /* Key, request, certificate. */
 
-bool enroll_file_exists(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0;
-}
-
 static enum pdmctl_exit ask_for_certificate(const struct enrolment *e, EVP_PKEY *key)
 {
     if (!certificate_make_request(e->request, key, &e->addresses))
@@ -147,7 +141,7 @@ static enum pdmctl_exit check_identity(const struct enrolment *e)
 {
     enum pdmctl_exit code = PDMCTL_FAILED;
 
-    if (!enroll_file_exists(e->key)) {
+    if (!file_exists(e->key)) {
         if (!certificate_make_key(e->key))
             return PDMCTL_FAILED;
         printf("made %s\n", e->key);
@@ -156,9 +150,9 @@ static enum pdmctl_exit check_identity(const struct enrolment *e)
 
     if (!key)
         return PDMCTL_FAILED;
-    if (!enroll_file_exists(e->certificate)) {
+    if (!file_exists(e->certificate)) {
         code = ask_for_certificate(e, key);
-    } else if (!enroll_file_exists(e->ca)) {
+    } else if (!file_exists(e->ca)) {
         printf("next: put the authority's certificate at %s, and run this again\n", e->ca);
         code = PDMCTL_UNFINISHED;
     } else if (certificate_check(e->certificate, e->ca, key, &e->addresses)) {

@@ -53,7 +53,7 @@ bool enroll_find_association(const struct enrolment *e, char name[static PDM_NAM
     bool taken = false;
 
     name[0] = '\0';
-    if (!enroll_file_exists(e->config))
+    if (!file_exists(e->config))
         return true;
     if (!config_load(e->config, &config, tell, NULL))
         return false;

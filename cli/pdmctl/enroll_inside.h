@@ -20,8 +20,6 @@ struct enrolment {
     char *ca;
 };
 
-bool enroll_file_exists(const char *path);
-
 /* The association that is there with that primary, by its NAME; "" if there is none. */
 bool enroll_find_association(const struct enrolment *e, char name[static PDM_NAME_MAX]);
 /* Adds it, or says what is to be added; NAME as above. */

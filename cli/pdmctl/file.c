@@ -13,6 +13,13 @@
 
 enum { PRIVATE_MODE = 0600 };
 
+bool file_exists(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0;
+}
+
 bool file_write(int fd, const char *text, size_t len)
 {
     while (len > 0) {

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Whether there is a file at PATH, or at the end of the link there; prints nothing. */
+bool file_exists(const char *path);
 /* All LEN octets of TEXT; false, with errno and nothing printed, if they could not be written. */
 bool file_write(int fd, const char *text, size_t len);
 /*

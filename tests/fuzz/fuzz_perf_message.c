@@ -45,6 +45,8 @@ static void check_entries(struct pdm_reader body)
     if (!net_entries_take(&body, &entries))
         return;
     must(entries.count <= NET_ENTRIES_MAX);
+    for (unsigned i = 0; i < entries.count; i++)
+        must(entries.at[i].jitter <= NET_TIME_MAX && entries.at[i].elapsed <= INT64_MAX);
     struct pdm_writer w = pdm_writer(again, sizeof(again));
 
     net_entries_put(&w, &entries);

@@ -36,11 +36,16 @@ struct server {
 };
 
 /* A session for the client at PEER, which takes CHANNEL; false: there is no room for another. */
-bool server_admit(struct server *v, struct channel *channel, const struct in6_addr *peer,
-                  const struct pdm_net_test *what);
+bool sessions_admit(struct server *v, struct channel *channel, const struct in6_addr *peer,
+                    const struct pdm_net_test *what);
 /* The stream without a socket yet that a greeting from PEER names; NULL: there is none. */
-struct stream *server_find_stream(const struct server *v, struct pdm_reader *body,
-                                  const struct in6_addr *peer, bool udp);
+struct stream *sessions_find_stream(const struct server *v, struct pdm_reader *body,
+                                    const struct in6_addr *peer, bool udp);
+
+/* What is to do because of the time; those that are over are told of and forgotten. */
+void sessions_tick(struct server *v, int64_t now);
+/* Refuses all and forgets them: the server ends. */
+void sessions_end(struct server *v);
 
 /* For the poller; their context is the server. */
 poller_work strangers_accept, greetings_take;

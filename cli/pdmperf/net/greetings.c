@@ -37,7 +37,7 @@ static void take(const struct server *v, const uint8_t *octets, size_t len,
     if (net_frame_take(octets, len, &type, &body, &used) != NET_FRAME_WHOLE || type != NET_STREAM ||
         used != len)
         return;
-    struct stream *stream = server_find_stream(v, &body, &info->from.sin6_addr, true);
+    struct stream *stream = sessions_find_stream(v, &body, &info->from.sin6_addr, true);
 
     if (stream)
         stream->fd = connect_back(v, info);

@@ -30,7 +30,7 @@ static void take_test(struct server *v, struct stranger *s, struct pdm_reader *b
 
     if (!net_test_take(body, &what) || !net_test_allowed(&what))
         refuse(s, NET_TOO_MUCH);
-    else if (server_admit(v, s->channel, &s->peer, &what))
+    else if (sessions_admit(v, s->channel, &s->peer, &what))
         *s = (struct stranger){0}; /* the channel is the session's now */
     else
         refuse(s, NET_BUSY);
@@ -38,7 +38,7 @@ static void take_test(struct server *v, struct stranger *s, struct pdm_reader *b
 
 static void take_stream(struct server *v, struct stranger *s, struct pdm_reader *body)
 {
-    struct stream *stream = server_find_stream(v, body, &s->peer, false);
+    struct stream *stream = sessions_find_stream(v, body, &s->peer, false);
 
     if (stream) {
         channel_send(s->channel, NET_STREAM, NULL, 0);
