@@ -133,147 +133,46 @@ static void step_path(const char *what, const char *path)
     step(what, slash != NULL ? slash + 1 : path);
 }
 
-#define NEXT(type, name)                                                                           \
-    static type(*next_##name);                                                                     \
-    if (next_##name == NULL)                                                                       \
-    next_##name = (type(*))dlsym(RTLD_NEXT, #name)
+#define NEXT(type, name, parameters)                                                               \
+    static type(*next) parameters;                                                                 \
+    if (next == NULL)                                                                              \
+    next = (type(*) parameters)dlsym(RTLD_NEXT, #name)
 
-typedef ssize_t write_call(int fd, const void *data, size_t len);
-typedef ssize_t writev_call(int fd, const struct iovec *part, int parts);
-typedef ssize_t send_call(int fd, const void *data, size_t len, int flags);
-typedef ssize_t sendto_call(int fd, const void *data, size_t len, int flags,
-                            const struct sockaddr *to, socklen_t to_len);
-typedef ssize_t sendmsg_call(int fd, const struct msghdr *message, int flags);
-typedef ssize_t pwrite_call(int fd, const void *data, size_t len, off_t at);
-typedef int fd_call(int fd);
-typedef int truncate_call(int fd, off_t len);
-typedef int stream_call(FILE *stream);
-typedef int path_call(const char *path);
-typedef int rename_call(const char *from, const char *to);
-typedef int renameat_call(int from_dir, const char *from, int to_dir, const char *to);
-typedef int unlinkat_call(int dir, const char *path, int flags);
+/* A function of libc, and the step that it is. */
+#define STEP(type, name, parameters, arguments, step)                                              \
+    type name parameters;                                                                          \
+    type name parameters                                                                           \
+    {                                                                                              \
+        NEXT(type, name, parameters);                                                              \
+        step;                                                                                      \
+        return next arguments;                                                                     \
+    }
 
-write_call write;
-ssize_t write(int fd, const void *data, size_t len)
-{
-    NEXT(write_call, write);
-    step_fd("write", fd);
-    return next_write(fd, data, len);
-}
-
-writev_call writev;
-ssize_t writev(int fd, const struct iovec *part, int parts)
-{
-    NEXT(writev_call, writev);
-    step_fd("writev", fd);
-    return next_writev(fd, part, parts);
-}
-
-send_call send;
-ssize_t send(int fd, const void *data, size_t len, int flags)
-{
-    NEXT(send_call, send);
-    step_fd("send", fd);
-    return next_send(fd, data, len, flags);
-}
-
-sendto_call sendto;
-ssize_t sendto(int fd, const void *data, size_t len, int flags, const struct sockaddr *to,
-               socklen_t to_len)
-{
-    NEXT(sendto_call, sendto);
-    step_fd("sendto", fd);
-    return next_sendto(fd, data, len, flags, to, to_len);
-}
-
-sendmsg_call sendmsg;
-ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
-{
-    NEXT(sendmsg_call, sendmsg);
-    step_fd("sendmsg", fd);
-    return next_sendmsg(fd, message, flags);
-}
-
-pwrite_call pwrite;
-ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
-{
-    NEXT(pwrite_call, pwrite);
-    step_fd("pwrite", fd);
-    return next_pwrite(fd, data, len, at);
-}
-
-pwrite_call pwrite64;
-ssize_t pwrite64(int fd, const void *data, size_t len, off_t at)
-{
-    NEXT(pwrite_call, pwrite64);
-    step_fd("pwrite", fd);
-    return next_pwrite64(fd, data, len, at);
-}
-
-fd_call fsync;
-int fsync(int fd)
-{
-    NEXT(fd_call, fsync);
-    step_fd("fsync", fd);
-    return next_fsync(fd);
-}
-
-fd_call fdatasync;
-int fdatasync(int fd)
-{
-    NEXT(fd_call, fdatasync);
-    step_fd("fdatasync", fd);
-    return next_fdatasync(fd);
-}
-
-truncate_call ftruncate;
-int ftruncate(int fd, off_t len)
-{
-    NEXT(truncate_call, ftruncate);
-    step_fd("ftruncate", fd);
-    return next_ftruncate(fd, len);
-}
-
-truncate_call ftruncate64;
-int ftruncate64(int fd, off_t len)
-{
-    NEXT(truncate_call, ftruncate64);
-    step_fd("ftruncate", fd);
-    return next_ftruncate64(fd, len);
-}
-
-stream_call fflush;
-int fflush(FILE *stream)
-{
-    NEXT(stream_call, fflush);
-    if (stream != NULL)
-        step_fd("fflush", fileno(stream));
-    return next_fflush(stream);
-}
-
-stream_call fclose;
-int fclose(FILE *stream)
-{
-    NEXT(stream_call, fclose);
-    step_fd("fclose", fileno(stream));
-    return next_fclose(stream);
-}
-
-path_call unlink;
-int unlink(const char *path)
-{
-    NEXT(path_call, unlink);
-    step_path("unlink", path);
-    return next_unlink(path);
-}
-
-unlinkat_call unlinkat;
-int unlinkat(int dir, const char *path, int flags)
-{
-    NEXT(unlinkat_call, unlinkat);
-    step_path("unlink", path);
-    return next_unlinkat(dir, path, flags);
-}
+STEP(ssize_t, write, (int fd, const void *data, size_t len), (fd, data, len), step_fd("write", fd))
+STEP(ssize_t, writev, (int fd, const struct iovec *part, int parts), (fd, part, parts),
+     step_fd("writev", fd))
+STEP(ssize_t, send, (int fd, const void *data, size_t len, int flags), (fd, data, len, flags),
+     step_fd("send", fd))
+STEP(ssize_t, sendto,
+     (int fd, const void *data, size_t len, int flags, const struct sockaddr *to, socklen_t to_len),
+     (fd, data, len, flags, to, to_len), step_fd("sendto", fd))
+STEP(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
+     step_fd("sendmsg", fd))
+STEP(ssize_t, pwrite, (int fd, const void *data, size_t len, off_t at), (fd, data, len, at),
+     step_fd("pwrite", fd))
+STEP(ssize_t, pwrite64, (int fd, const void *data, size_t len, off_t at), (fd, data, len, at),
+     step_fd("pwrite", fd))
+STEP(int, fsync, (int fd), (fd), step_fd("fsync", fd))
+STEP(int, fdatasync, (int fd), (fd), step_fd("fdatasync", fd))
+STEP(int, ftruncate, (int fd, off_t len), (fd, len), step_fd("ftruncate", fd))
+STEP(int, ftruncate64, (int fd, off_t len), (fd, len), step_fd("ftruncate", fd))
+STEP(int, fflush, (FILE * stream), (stream),
+     step_fd("fflush", stream != NULL ? fileno(stream) : -1))
+STEP(int, fclose, (FILE * stream), (stream), step_fd("fclose", fileno(stream)))
+STEP(int, unlink, (const char *path), (path), step_path("unlink", path))
+STEP(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags),
+     step_path("unlink", path))
+STEP(int, rename, (const char *from, const char *to), (from, to), step_path("rename", to))
 
 static void keep_taken(int dir, const char *name)
 {
@@ -287,22 +186,14 @@ static void keep_taken(int dir, const char *name)
     close(fd);
 }
 
-renameat_call renameat;
+int renameat(int from_dir, const char *from, int to_dir, const char *to);
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
-    NEXT(renameat_call, renameat);
+    NEXT(int, renameat, (int from_dir, const char *from, int to_dir, const char *to));
     step_path("rename", to);
-    int result = next_renameat(from_dir, from, to_dir, to);
+    int result = next(from_dir, from, to_dir, to);
 
     if (result == 0 && strcmp(to, "generations") == 0)
         keep_taken(to_dir, to);
     return result;
-}
-
-rename_call rename;
-int rename(const char *from, const char *to)
-{
-    NEXT(rename_call, rename);
-    step_path("rename", to);
-    return next_rename(from, to);
 }
