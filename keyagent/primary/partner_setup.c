@@ -172,6 +172,11 @@ static void answer_setup(struct partner *p, uint64_t known)
         partner_end(p);
         return;
     }
+    if (epoch > STORE_EPOCH_MAX) {
+        refuse_setup(p, PDM_COMMAND_SETUP, PDM_REGISTRATION_REFUSED,
+                     "has used up the numbers of negotiations");
+        return;
+    }
     p->pair->row.negotiations = epoch + 1;
     p->offered_own = partner_own_list(p)->version;
     struct parcel *parcel = negotiation_answer(p->negotiation, epoch, partner_own_list(p));

@@ -99,7 +99,8 @@ struct store_secret {
 
 /*
  * Takes the number of the negotiation that begins: at least AT_LEAST (up to STORE_EPOCH_MAX), never
- * given before for this pair, and above all that had a secret.
+ * given before for this pair, and above all that had a secret. *EPOCH is above STORE_EPOCH_MAX once
+ * they are used up, and a secret of it could not be added.
  */
 bool store_negotiation(struct store *store, uint32_t pair, uint64_t at_least, uint64_t *epoch);
 /*

@@ -19,6 +19,7 @@ from kept_out import (  # isort: skip
 )  # fmt: skip
 
 reg = peer.reg
+LAST_EPOCH = 2**62 - 1  # STORE_EPOCH_MAX
 
 
 # As a Primary Client, to ps.
@@ -88,6 +89,7 @@ def clients(world):
     replays(world, agreed)
     claims_in_lists(world, agreed)
     old_secrets(world, agreed)
+    used_up(world)
     ps.stop()
 
 
@@ -218,6 +220,16 @@ def after_grace(world, agreed, latest):
         "a BLOCK under an old secret", ps,
         lambda: asking(world, "ss2", peer.block_request(*block)),
         OPEN, peer.block_refusal(*block), "its BLOCK is refused", "ss2",
+    )  # fmt: skip
+
+
+def used_up(world):
+    """The last number there is, and one more: what could not be kept would fail the transaction
+    that others are in, too. Nothing can be agreed on with this pair any more."""
+    agree(world, LAST_EPOCH)
+    world.kept_out(
+        "a SETUP after the last number", world.daemon["ps"], lambda: offering(world),
+        peer.CLOSED, peer.refusal(reg.SETUP), "has used up the numbers of negotiations",
     )  # fmt: skip
 
 
