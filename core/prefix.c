@@ -27,3 +27,15 @@ bool pdm_prefix_contains(const struct pdm_prefix *prefix, const uint8_t addr[sta
 
     return pdm_prefix_equal(&cut, prefix);
 }
+
+int pdm_prefix_compare(const struct pdm_prefix *a, const struct pdm_prefix *b)
+{
+    int order = memcmp(a->addr, b->addr, PDM_ADDR_LEN);
+
+    return order != 0 ? order : (int)a->len - (int)b->len;
+}
+
+bool pdm_prefix_valid(const struct pdm_prefix *prefix)
+{
+    return prefix->len < PDM_PREFIX_LENGTHS && pdm_prefix_contains(prefix, prefix->addr);
+}

@@ -40,15 +40,6 @@ static bool is_ours(const struct claim_bounds *bounds, const struct pdm_prefix *
     return false;
 }
 
-static bool is_prefix(const struct pdm_prefix *prefix)
-{
-    if (prefix->len >= PDM_PREFIX_LENGTHS)
-        return false;
-    const struct pdm_prefix cut = pdm_prefix_of(prefix->addr, prefix->len);
-
-    return pdm_prefix_equal(&cut, prefix);
-}
-
 static bool check(const struct claim_bounds *bounds, const struct list_change *change,
                   char why[static PRIMARY_WHY_MAX])
 {
@@ -56,7 +47,7 @@ static bool check(const struct claim_bounds *bounds, const struct list_change *c
     char text[CONFIG_PREFIX_TEXT];
     const char *wrong = NULL;
 
-    if (!is_prefix(prefix))
+    if (!pdm_prefix_valid(prefix))
         return refuse(why, "sent what is no prefix");
     if (!change->add)
         return true;

@@ -14,17 +14,10 @@ enum {
     PART = (PDM_REGISTRATION_CHANGES_MAX - REQUEST_LEN) / CHANGE_LEN
 };
 
-static int compare(const struct pdm_prefix *a, const struct pdm_prefix *b)
-{
-    int order = memcmp(a->addr, b->addr, sizeof a->addr);
-
-    return order != 0 ? order : (int)a->len - (int)b->len;
-}
-
 static int compare_changes(const void *a, const void *b)
 {
     const struct list_change *x = a, *y = b;
-    int order = compare(&x->entry.prefix, &y->entry.prefix);
+    int order = pdm_prefix_compare(&x->entry.prefix, &y->entry.prefix);
 
     return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
 }
@@ -74,11 +67,11 @@ static size_t merge(const struct list *l, const struct list_change *change, size
     for (size_t i = 0; i < changes; i++) {
         const struct pdm_prefix *prefix = &change[i].entry.prefix;
 
-        if (i + 1 < changes && compare(prefix, &change[i + 1].entry.prefix) == 0)
+        if (i + 1 < changes && pdm_prefix_compare(prefix, &change[i + 1].entry.prefix) == 0)
             continue;
-        while (at < l->count && compare(&l->entry[at].prefix, prefix) < 0)
+        while (at < l->count && pdm_prefix_compare(&l->entry[at].prefix, prefix) < 0)
             out[count++] = l->entry[at++];
-        if (at < l->count && compare(&l->entry[at].prefix, prefix) == 0)
+        if (at < l->count && pdm_prefix_compare(&l->entry[at].prefix, prefix) == 0)
             at++;
         if (change[i].add)
             out[count++] = change[i].entry;
@@ -126,7 +119,7 @@ static size_t lower_bound(const struct list *l, const struct pdm_prefix *prefix)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (compare(&l->entry[middle].prefix, prefix) < 0)
+        if (pdm_prefix_compare(&l->entry[middle].prefix, prefix) < 0)
             low = middle + 1;
         else
             high = middle;
