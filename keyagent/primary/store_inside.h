@@ -36,10 +36,14 @@ bool store_write(struct store *store, enum store_sql statement, const struct db_
 /* As store_write, but it may be known only later that it failed: no later than at the commit. */
 bool store_write_later(struct store *store, enum store_sql statement, const struct db_value *value,
                        size_t values);
+/* Forgets what was granted under a secret that is to be forgotten next, but for a last page, which
+ * goes with it. */
+bool store_grants_forget(struct store *store, uint32_t pair, uint64_t epoch);
 /* What was asked for cannot be, after the caller has told why. Returns false. */
 bool store_refuse(struct store *store);
-/* Likewise, and tells that there is no such pair. */
+/* Likewise, and tell why: there is no such pair, or no memory. */
 bool store_no_pair(struct store *store, uint32_t pair);
+bool store_no_memory(struct store *store);
 
 /* The first column of the last row, a number that is not negative. */
 struct store_number {

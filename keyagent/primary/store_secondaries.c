@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#include "keyagent/log.h"
-
 bool store_secondary_seen(struct store *store, const uint8_t addr[static PDM_ADDR_LEN],
                           uint8_t side, int64_t now, bool *barred)
 {
@@ -53,10 +51,8 @@ bool store_secondaries(struct store *store, uint32_t start,
     struct db_value after = db_octets("", 0); /* before all */
     struct db_value skipped = db_number(start);
     uint8_t last[PDM_ADDR_LEN];
-    bool done = page.secondary != NULL, more = true;
+    bool done = page.secondary != NULL || store_no_memory(store), more = true;
 
-    if (page.secondary == NULL)
-        log_error("store %s: no memory", store->db->label);
     while (done && more) {
         page.count = 0;
         done = store_read(store, SECONDARY_PAGE, VALUES(after, db_number(STORE_PAGE), skipped),
