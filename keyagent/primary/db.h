@@ -24,6 +24,8 @@
 struct db {
     char label[DB_LABEL_MAX]; /* what it is called in messages; tells no password */
     uint64_t connections;     /* made so far: another number is perhaps another database */
+    const char *const *text;  /* the statements that it was opened for */
+    size_t statements;
 };
 
 /* A parameter, or a column of a row. */

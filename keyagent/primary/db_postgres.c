@@ -16,7 +16,7 @@
 #include "keyagent/primary/db_postgres_connection.h"
 
 /* Types of columns, as the catalogue pg_type numbers them. */
-enum { TYPE_BYTEA = 17, TYPE_INT8 = 20, TYPE_INT4 = 23 };
+enum { TYPE_BYTEA = 17, TYPE_INT8 = 20 };
 
 /* Of whoever makes or looks at the tables for the first time. */
 #define LOCK_ALONE "SELECT pg_advisory_xact_lock(8103789431350255921)"
@@ -56,7 +56,6 @@ static bool column_of(const PGresult *rows, int row, int i, struct db_value *col
     const uint8_t *at = (const uint8_t *)PQgetvalue(rows, row, i);
     size_t len = (size_t)PQgetlength(rows, row, i);
     uint64_t eight;
-    uint32_t four;
 
     switch (PQftype(rows, i)) {
     case TYPE_BYTEA:
@@ -67,12 +66,6 @@ static bool column_of(const PGresult *rows, int row, int i, struct db_value *col
             return false;
         memcpy(&eight, at, sizeof eight);
         *column = db_number((int64_t)be64toh(eight));
-        return true;
-    case TYPE_INT4:
-        if (len != sizeof four)
-            return false;
-        memcpy(&four, at, sizeof four);
-        *column = db_number((int32_t)be32toh(four));
         return true;
     default:
         return false;
@@ -217,8 +210,8 @@ static struct db *open_postgres(const char *where, const char *const *text, size
         free(p);
         return NULL;
     }
-    p->text = text;
-    p->statements = statements;
+    p->db.text = text;
+    p->db.statements = statements;
     if (!set_label(p)) {
         log_error("store: not an address of PostgreSQL; "
                   "write postgresql://USER@HOST:PORT/DATABASE?OPTION=VALUE");

@@ -156,11 +156,11 @@ bool postgres_send(struct postgres *p, const struct postgres_job *job)
 
 bool postgres_send_statements(struct postgres *p)
 {
-    for (size_t i = 0; i < p->statements; i++) {
+    for (size_t i = 0; i < p->db.statements; i++) {
         char name[NAME_LEN];
 
         snprintf(name, sizeof name, "s%zu", i);
-        if (PQsendPrepare(p->conn, name, p->text[i], 0, NULL) == 0) {
+        if (PQsendPrepare(p->conn, name, p->db.text[i], 0, NULL) == 0) {
             tell(p, PQerrorMessage(p->conn));
             postgres_lost(p);
             return false;

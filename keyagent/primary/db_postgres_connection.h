@@ -18,9 +18,7 @@
 struct postgres {
     struct db db;
     char *uri;
-    PGconn *conn; /* NULL: lost, or not made yet */
-    const char *const *text;
-    size_t statements;
+    PGconn *conn;  /* NULL: lost, or not made yet */
     bool prepared; /* they are to be, in every connection */
     bool begun;    /* a transaction */
     size_t queued; /* sent, and not yet drained */

@@ -17,9 +17,7 @@
 struct sqlite {
     struct db db;
     sqlite3 *handle;
-    const char *const *text;
-    size_t statements;
-    sqlite3_stmt **statement;
+    sqlite3_stmt **statement; /* as many as the database's text */
 };
 
 /*
@@ -95,8 +93,8 @@ static bool prepare(struct db *db)
 {
     struct sqlite *s = (struct sqlite *)db;
 
-    for (size_t i = 0; i < s->statements; i++)
-        if (sqlite3_prepare_v3(s->handle, s->text[i], -1, SQLITE_PREPARE_PERSISTENT,
+    for (size_t i = 0; i < s->db.statements; i++)
+        if (sqlite3_prepare_v3(s->handle, s->db.text[i], -1, SQLITE_PREPARE_PERSISTENT,
                                &s->statement[i], NULL) != SQLITE_OK)
             return fail(s);
     return true;
@@ -209,7 +207,7 @@ static void close_sqlite(struct db *db)
 {
     struct sqlite *s = (struct sqlite *)db;
 
-    for (size_t i = 0; s->statement != NULL && i < s->statements; i++)
+    for (size_t i = 0; s->statement != NULL && i < s->db.statements; i++)
         sqlite3_finalize(s->statement[i]);
     sqlite3_close(s->handle);
     free(s->statement);
@@ -229,8 +227,8 @@ static struct db *open_sqlite(const char *where, const char *const *text, size_t
     }
     snprintf(s->db.label, sizeof s->db.label, "%s", where);
     s->db.connections = 1;
-    s->text = text;
-    s->statements = statements;
+    s->db.text = text;
+    s->db.statements = statements;
     s->statement = calloc(statements, sizeof(sqlite3_stmt *));
     if (s->statement == NULL) {
         log_error("store %s: %s", where, strerror(errno));
