@@ -143,6 +143,7 @@ $(BUILD)/tests/unit/test_store: LIBS = -lsqlite3 -lpq
 PRIMARY_UNIT = $(patsubst %,$(BUILD)/tests/unit/test_%,grants lists negotiation primary)
 $(PRIMARY_UNIT): $(filter-out %/main.o %/admin.o,$(PRIMARY))
 $(PRIMARY_UNIT): LIBS = $(BUILD)/libpdmcore.a -lsqlite3 -lpq -lgmp -lcrypto -lsodium
+$(BUILD)/tests/unit/test_primary: LIBS += -Wl,--wrap=list_apply
 $(call objects,keyagent/primary/db_postgres*.c): CFLAGS += $$(pkg-config --cflags libpq)
 $(BUILD)/tests/unit/test_pdmrun: $(call objects,cli/pdmrun/elf.c cli/pdmrun/environment.c cli/pdmrun/options.c cli/pdmrun/script.c)
 

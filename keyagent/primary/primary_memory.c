@@ -7,25 +7,32 @@
 #include "keyagent/primary/partners.h"
 #include "keyagent/primary/primary_inside.h"
 
+struct barred {
+    struct list list;
+    bool failed;
+};
+
 static bool bar_each(void *arg, const struct store_secondary *s)
 {
-    struct list *barred = arg;
+    struct barred *barred = arg;
     struct list_change change = {.entry.prefix = pdm_prefix_of(s->addr, 8 * PDM_ADDR_LEN),
                                  .add = true};
 
-    return !s->barred || list_apply(barred, &change, 1);
+    if (s->barred)
+        barred->failed = !list_apply(&barred->list, &change, 1);
+    return !barred->failed;
 }
 
 bool primary_take_barred(struct primary *primary)
 {
-    struct list barred = {.pair = 0};
+    struct barred barred = {.failed = false};
 
-    if (!store_secondaries(primary->store, 0, bar_each, &barred)) {
-        list_free(&barred);
+    if (!store_secondaries(primary->store, 0, bar_each, &barred) || barred.failed) {
+        list_free(&barred.list);
         return false;
     }
     list_free(&primary->barred);
-    primary->barred = barred;
+    primary->barred = barred.list;
     return true;
 }
 

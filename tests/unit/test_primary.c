@@ -676,6 +676,33 @@ Test(primary, revokes_and_admits)
     end();
 }
 
+/* What is read of the store, and cannot be kept in memory. */
+static bool no_memory;
+bool __real_list_apply(struct list *l, struct list_change *change, size_t changes);
+bool __wrap_list_apply(struct list *l, struct list_change *change, size_t changes);
+bool __wrap_list_apply(struct list *l, struct list_change *change, size_t changes)
+{
+    return !no_memory && __real_list_apply(l, change, changes);
+}
+
+/* Else the configuration, read again, would put it back on its list. */
+Test(primary, forgets_nobody_who_is_revoked_for_want_of_memory)
+{
+    char why[ADMIN_WHY_MAX];
+    uint8_t addr[PDM_ADDR_LEN];
+
+    begin("trusted-servers", "");
+    address_of(CLIENT, addr);
+    cr_assert(primary_revoke(primary[B], addr, false, why), "%s", why);
+    no_memory = true;
+    cr_expect_not(primary_take_barred(primary[B]));
+    no_memory = false;
+    cr_expect(primary_is_barred(primary[B], addr));
+    cr_expect(primary_take_barred(primary[B]));
+    cr_expect(primary_is_barred(primary[B], addr));
+    end();
+}
+
 /* Who is admitted again is what it was, by a command as by a file. */
 Test(primary, admits_again_who_was_added_by_command)
 {
