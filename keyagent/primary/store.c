@@ -30,6 +30,12 @@ bool store_no_memory(struct store *store)
     return store_refuse(store);
 }
 
+bool store_no_row(struct store *store)
+{
+    log_error("store %s: damaged: its own row is gone; " DB_REMEDY, store->db->label);
+    return store_refuse(store);
+}
+
 bool store_read(struct store *store, enum store_sql statement, const struct db_value *value,
                 size_t values, db_each *each, void *arg)
 {
@@ -265,5 +271,5 @@ bool store_changes(struct store *store, uint64_t *number)
     if (!store_read(store, STORE_CHANGES, NULL, 0, store_number_each, &n))
         return false;
     *number = (uint64_t)n.number;
-    return n.found;
+    return n.found || store_no_row(store);
 }

@@ -41,8 +41,9 @@ bool store_write_later(struct store *store, enum store_sql statement, const stru
 bool store_grants_forget(struct store *store, uint32_t pair, uint64_t epoch);
 /* What was asked for cannot be, after the caller has told why. Returns false. */
 bool store_refuse(struct store *store);
-/* Likewise, and tell why: there is no such pair, or no memory. */
+/* Likewise, and tell why: there is no such pair, not even the store's own row, or no memory. */
 bool store_no_pair(struct store *store, uint32_t pair);
+bool store_no_row(struct store *store);
 bool store_no_memory(struct store *store);
 
 /* The first column of the last row, a number that is not negative. */

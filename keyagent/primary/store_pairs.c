@@ -40,10 +40,11 @@ static bool find_pair(struct store *store, struct found_pair *f)
 
 static bool make_pair(struct store *store, const struct store_pair *pair)
 {
-    struct store_number number;
+    struct store_number number = {.found = false};
 
     store->changed = true;
     return store_write(store, PAIR_NUMBER, NULL, 0, store_number_each, &number) &&
+           (number.found || store_no_row(store)) &&
            store_write(store, PAIR_MAKE,
                        VALUES(db_number(number.number), db_octets(pair->name, strlen(pair->name)),
                               db_number(pair->side)),

@@ -1277,6 +1277,23 @@ Test(store_postgresql, what_one_changes_the_other_sees)
     store_close(b);
 }
 
+Test(store_postgresql, a_store_that_lost_its_row_numbers_no_pair)
+{
+    struct store *store = opened();
+    struct store_pair pair;
+    uint64_t number;
+
+    tamper("DELETE FROM pdmv2_store");
+    cr_expect(!store_changes(store, &number));
+    cr_expect(strstr(keys_said(), "damaged: its own row is gone"), "%s", keys_logged);
+    begin(store);
+    cr_expect(!store_pair(store, "example", PDM_SIDE_CLIENT, &pair));
+    cr_expect(strstr(keys_said(), "damaged: its own row is gone"), "%s", keys_logged);
+    cr_expect(!store_commit(store));
+    cr_expect_eq(pg_sql(where, "SELECT 1 / (count(*) = 0)::int FROM pdmv2_pairs"), 0);
+    store_close(store);
+}
+
 Test(store_postgresql, who_holds_a_lock_too_long_is_not_waited_for)
 {
     struct store *a = opened(), *b = opened();
