@@ -81,9 +81,12 @@ static bool admit_again(struct primary *primary, const struct pdm_prefix *addr)
     return store_secondary_bar(primary->store, addr->addr, false) && relist(primary, addr);
 }
 
-/* Changes to our own lists or to who is revoked, if they are made: durable, in memory, and told. */
+/* Changes to our own lists or to who is revoked, if they are made: durable, in memory, and told. If
+ * they are not, perhaps for want of what is not the store's, nothing of them is kept. */
 static bool finish(struct primary *primary, bool made, char why[static ADMIN_WHY_MAX])
 {
+    if (!made)
+        store_rollback(primary->store);
     if (!outbox_settle(&primary->outbox) || !made)
         return no(why, not_now);
     return primary_take_own(primary) || no(why, not_now);

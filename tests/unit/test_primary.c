@@ -731,6 +731,40 @@ Test(primary, admits_again_who_was_added_by_command)
     end();
 }
 
+static bool server_is_barred(void)
+{
+    uint8_t addr[PDM_ADDR_LEN];
+
+    address_of(SERVER, addr);
+    return primary_is_barred(primary[A], addr);
+}
+
+/* Not in the store and off the lists, which a file that is wrong keeps from being made again. */
+Test(primary, admits_nobody_by_half)
+{
+    char why[ADMIN_WHY_MAX];
+    uint8_t addr[PDM_ADDR_LEN];
+    struct pdm_admin_entry entry[4];
+    uint32_t next;
+
+    keys_write("servers", SERVERS_LATER "\n", 0600);
+    others = "[servers two]\ngroup = 9\nlist = servers\n";
+    begin("trusted-servers", "");
+    address_of(SERVER, addr);
+    cr_assert(primary_revoke(primary[A], addr, false, why), "%s", why);
+    keys_write("servers", "no prefix\n", 0600);
+    cr_assert_not(primary_revoke(primary[A], addr, true, why));
+    until(server_is_barred);
+    keys_write("servers", SERVERS_LATER "\n", 0600);
+    stop(A);
+    start(A);
+    cr_assert(server_is_barred());
+    cr_assert(primary_revoke(primary[A], addr, true, why), "%s", why);
+    cr_assert_eq(primary_list(primary[A], 0, PDM_SIDE_SERVER, 0, entry, 4, &next), 2);
+    others = "";
+    end();
+}
+
 Test(primary, shows_who_is_connected)
 {
     struct pdm_admin_secondary shown[2];
