@@ -68,26 +68,26 @@ bool store_pair(struct store *store, const char *name, uint8_t side, struct stor
     return f.found || (make_pair(store, pair) && find_pair(store, &f) && f.found);
 }
 
-bool store_pair_list_version(struct store *store, uint32_t pair, uint64_t version)
+/* By STATEMENT, which has the pair for $1 and NUMBER for $2. */
+static bool change(struct store *store, enum store_sql statement, uint32_t pair, uint64_t number)
 {
     struct store_number n = {.found = false};
 
     store->changed = true;
-    if (!store_write(store, PAIR_LIST_VERSION, VALUES(db_number(pair), db_number((int64_t)version)),
+    if (!store_write(store, statement, VALUES(db_number(pair), db_number((int64_t)number)),
                      store_number_each, &n))
         return false;
     return n.found || store_no_pair(store, pair);
 }
 
+bool store_pair_list_version(struct store *store, uint32_t pair, uint64_t version)
+{
+    return change(store, PAIR_LIST_VERSION, pair, version);
+}
+
 bool store_pair_renew(struct store *store, uint32_t pair, uint64_t usable_from)
 {
-    struct store_number n = {.found = false};
-
-    store->changed = true;
-    if (!store_write(store, PAIR_RENEW, VALUES(db_number(pair), db_number((int64_t)usable_from)),
-                     store_number_each, &n))
-        return false;
-    return n.found || store_no_pair(store, pair);
+    return change(store, PAIR_RENEW, pair, usable_from);
 }
 
 bool store_pair_claim(struct store *store, uint32_t pair, int64_t now, bool *ours)
