@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The socket of the probes (keyagent/path.h): ICMPv6 echo requests (RFC 4443 section 4.1) with an
+ * The socket of the probes (keyagent/prober.h): ICMPv6 echo requests (RFC 4443 section 4.1) with an
  * option as flows attach it, or without, and the replies to them. Needs CAP_NET_RAW.
  */
 #ifndef PDM_KEYAGENT_PROBE_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "keyagent/path.h"
+#include "keyagent/prober.h"
 
 struct probe {
     int fd;              /* -1: none */

@@ -43,8 +43,8 @@ enum pdm_status report_status(struct request *q)
         .leases = agent->leases,
         .searches = agent->search.count,
         .searches_found = agent->search.count_found,
-        .paths = agent->paths.table.used,
-        .probes = agent->paths.sent,
+        .paths = agent->paths.table.index.used,
+        .probes = agent->paths.prober.sent,
         .host_drops = !host_takes_options(),
         .global_pointer_link_local = global_pointer(agent, PDM_SADDR_LINK_LOCAL),
         .global_pointer_global = global_pointer(agent, PDM_SADDR_GLOBAL)};

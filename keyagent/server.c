@@ -80,18 +80,18 @@ static void search_goes_on(struct server *s)
         evtimer_add(s->event[EVENT_SEARCH], &search_pause);
 }
 
-/* Sends what probes are due; the rate that paths_next keeps to bounds the loop. */
+/* Sends what probes are due; the rate that prober_next keeps to bounds the loop. */
 static void probe_goes_on(struct server *s)
 {
-    struct paths *paths = &s->agent->paths;
+    struct prober *prober = &s->agent->paths.prober;
     struct path_request request;
 
-    if (!paths_busy(paths))
+    if (!prober_busy(prober))
         return;
-    while (paths_next(paths, clock_now(), &request))
+    while (prober_next(prober, clock_now(), &request))
         if (!probe_send(&s->probe, &request, s->agent->config.settings.option_type))
-            paths_unsent(paths, request.nonce);
-    if (paths_busy(paths) && !evtimer_pending(s->event[EVENT_PROBE], NULL))
+            prober_unsent(prober, request.nonce);
+    if (prober_busy(prober) && !evtimer_pending(s->event[EVENT_PROBE], NULL))
         evtimer_add(s->event[EVENT_PROBE], &probe_pause);
 }
 
@@ -176,7 +176,7 @@ static void on_echo(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     for (int i = 0; i < AGENT_PROBE_REPLIES && probe_receive(&s->probe, nonce, from); i++)
-        paths_answered(&s->agent->paths, nonce, from, clock_now());
+        prober_answered(&s->agent->paths.prober, nonce, from, clock_now());
 }
 
 /* What keeps options from flowing although the configuration asks for them. */

@@ -87,7 +87,7 @@ static void put_start(const struct exposition *x, const struct family *f, uint32
     X(requests_refused, COUNTER, a->refused, "Requests of programs that were refused")             \
     X(searches, COUNTER, a->search.count, "Searches for the key of an option")                     \
     X(searches_found, COUNTER, a->search.count_found, "Searches that found it")                    \
-    X(probes, COUNTER, a->paths.sent, "Echo requests that were sent to probe paths")               \
+    X(probes, COUNTER, a->paths.prober.sent, "Echo requests that were sent to probe paths")        \
     X(host_drops_options, GAUGE, !host_takes_options(),                                            \
       "1 if this host drops packets with options by its own settings")                             \
     X(flow_log_lines, COUNTER, a->flow_log.written, "Lines written to the log of flows")           \

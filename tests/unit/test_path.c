@@ -85,7 +85,7 @@ static void arrive(void)
         if (under_way[i].at == 0 || under_way[i].at > now)
             continue;
         under_way[i].at = 0;
-        paths_answered(&paths, under_way[i].nonce, under_way[i].peer, now);
+        prober_answered(&paths.prober, under_way[i].nonce, under_way[i].peer, now);
     }
 }
 
@@ -93,10 +93,10 @@ static void send_due(void)
 {
     struct path_request request;
 
-    while (paths_next(&paths, now, &request)) {
+    while (prober_next(&paths.prober, now, &request)) {
         sent_in[(uint64_t)(now / SECOND) % SECONDS_MAX]++;
         if (net.refuses)
-            paths_unsent(&paths, request.nonce);
+            prober_unsent(&paths.prober, request.nonce);
         else
             travel(&request);
     }
@@ -109,7 +109,7 @@ static void pass(int64_t span)
         if (now % SECOND == 0)
             paths_sweep(&paths, now);
         arrive();
-        if (paths_busy(&paths))
+        if (prober_busy(&paths.prober))
             send_due();
     }
 }
@@ -136,8 +136,8 @@ Test(path, carries_within_two_round_trips)
     pass(2 * net.round_trip + 2 * STEP);
     cr_expect(is(path, PDM_PATH_CARRIES));
     cr_expect_eq(changes, 1);
-    cr_expect_eq(paths.sent, 4);
-    cr_expect_not(paths_busy(&paths));
+    cr_expect_eq(paths.prober.sent, 4);
+    cr_expect_not(prober_busy(&paths.prober));
 }
 
 Test(path, both_kinds_of_request_are_made)
@@ -146,16 +146,16 @@ Test(path, both_kinds_of_request_are_made)
     uint32_t path = join(1);
     uint8_t nonce[PATH_NONCE_LEN];
 
-    cr_assert(paths_next(&paths, now, &request));
+    cr_assert(prober_next(&paths.prober, now, &request));
     cr_expect_not(request.with_option);
     cr_expect_eq(request.format, PDM_FORMAT_ENCRYPTED);
-    cr_expect_eq(memcmp(request.local, paths.item[path].local, PDM_ADDR_LEN), 0);
-    cr_expect_eq(memcmp(request.peer, paths.item[path].peer, PDM_ADDR_LEN), 0);
+    cr_expect_eq(memcmp(request.local, paths.table.item[path].local, PDM_ADDR_LEN), 0);
+    cr_expect_eq(memcmp(request.peer, paths.table.item[path].peer, PDM_ADDR_LEN), 0);
     memcpy(nonce, request.nonce, sizeof nonce);
-    cr_assert(paths_next(&paths, now, &request));
+    cr_assert(prober_next(&paths.prober, now, &request));
     cr_expect(request.with_option);
     cr_expect_neq(memcmp(request.nonce, nonce, sizeof nonce), 0);
-    cr_expect_not(paths_next(&paths, now, &request));
+    cr_expect_not(prober_next(&paths.prober, now, &request));
 }
 
 Test(path, drops)
@@ -164,7 +164,7 @@ Test(path, drops)
     uint32_t path = join(1);
     pass(3 * SECOND);
     cr_expect(is(path, PDM_PATH_DROPS));
-    cr_expect_eq(paths.sent, PATH_ECHOES * AGENT_PATH_CONFIRM);
+    cr_expect_eq(paths.prober.sent, PATH_ECHOES * AGENT_PATH_CONFIRM);
 }
 
 Test(path, no_answers)
@@ -191,10 +191,10 @@ Test(path, one_echo_of_three_may_be_lost_of_each_kind)
     uint32_t path = join(1);
 
     for (int i = 0; i < PATH_ECHOES; i++) {
-        while (!paths_next(&paths, now, &request))
+        while (!prober_next(&paths.prober, now, &request))
             now += STEP;
         if (i >= 2)
-            paths_answered(&paths, request.nonce, request.peer, now);
+            prober_answered(&paths.prober, request.nonce, request.peer, now);
     }
     cr_expect(is(path, PDM_PATH_CARRIES));
 }
@@ -207,16 +207,16 @@ Test(path, an_answer_counts_once_and_from_the_peer_alone)
     uint32_t path = join(1);
 
     for (int i = 0; i < 2; i++) {
-        cr_assert(paths_next(&paths, now, &request));
+        cr_assert(prober_next(&paths.prober, now, &request));
         for (int n = 0; n < 3; n++)
-            paths_answered(&paths, request.nonce, request.peer, now);
+            prober_answered(&paths.prober, request.nonce, request.peer, now);
     }
     cr_expect(is(path, PDM_PATH_UNKNOWN));
     now += AGENT_PROBE_ROUND_NS;
     for (int i = 0; i < 2; i++) {
-        cr_assert(paths_next(&paths, now, &request));
-        paths_answered(&paths, request.nonce, other, now);
-        paths_answered(&paths, forged, request.peer, now);
+        cr_assert(prober_next(&paths.prober, now, &request));
+        prober_answered(&paths.prober, request.nonce, other, now);
+        prober_answered(&paths.prober, forged, request.peer, now);
     }
     cr_expect(is(path, PDM_PATH_UNKNOWN));
 }
@@ -230,7 +230,7 @@ Test(path, a_verdict_is_kept_while_flows_come_and_go)
     pass(300 * SECOND);
     cr_expect_eq(join(1), path);
     cr_expect(is(path, PDM_PATH_CARRIES));
-    cr_expect_eq(paths.sent, 4);
+    cr_expect_eq(paths.prober.sent, 4);
 }
 
 Test(path, probed_again_in_ten_minutes_if_there_are_flows)
@@ -238,18 +238,18 @@ Test(path, probed_again_in_ten_minutes_if_there_are_flows)
     uint32_t path = join(1);
 
     pass(AGENT_PATH_KEPT_NS / 2);
-    cr_expect_eq(paths.sent, 4);
+    cr_expect_eq(paths.prober.sent, 4);
     pass(AGENT_PATH_KEPT_NS);
-    cr_expect(paths.sent == 8 || paths.sent == 12, "%d", (int)paths.sent);
+    cr_expect(paths.prober.sent == 8 || paths.prober.sent == 12, "%d", (int)paths.prober.sent);
     cr_expect_eq(changes, 1);
     paths_leave(&paths, path);
-    uint64_t sent = paths.sent;
+    uint64_t sent = paths.prober.sent;
     pass(2 * AGENT_PATH_KEPT_NS);
-    cr_expect_eq(paths.sent, sent);
+    cr_expect_eq(paths.prober.sent, sent);
     cr_expect_eq(join(1), path);
     cr_expect(is(path, PDM_PATH_CARRIES), "the old verdict stands until there is a new one");
     pass(SECOND);
-    cr_expect_eq(paths.sent, sent + 4);
+    cr_expect_eq(paths.prober.sent, sent + 4);
 }
 
 Test(path, a_path_that_begins_to_drop_is_noticed)
@@ -290,18 +290,18 @@ Test(path, what_drops_is_probed_less_and_less)
     net.drops = true;
     path = join(1);
     pass(AGENT_PATH_PAUSE_NS / 2);
-    uint64_t once = paths.sent;
+    uint64_t once = paths.prober.sent;
     pass(AGENT_PATH_PAUSE_NS);
-    cr_expect_gt(paths.sent, once);
+    cr_expect_gt(paths.prober.sent, once);
     pass(24 * 3600 * SECOND);
     /* 1, 2, 4 ... 64 minutes, then once an hour, a quarter more or less. */
-    cr_expect_leq(paths.sent / once, 42U, "%d", (int)(paths.sent / once));
-    cr_expect_geq(paths.sent / once, 20U, "%d", (int)(paths.sent / once));
-    cr_expect_leq(paths.item[path].pause, AGENT_PATH_PAUSE_MAX_NS);
+    cr_expect_leq(paths.prober.sent / once, 42U, "%d", (int)(paths.prober.sent / once));
+    cr_expect_geq(paths.prober.sent / once, 20U, "%d", (int)(paths.prober.sent / once));
+    cr_expect_leq(paths.table.item[path].pause, AGENT_PATH_PAUSE_MAX_NS);
     net.drops = false;
     pass(2 * AGENT_PATH_PAUSE_MAX_NS);
     cr_expect(is(path, PDM_PATH_CARRIES));
-    cr_expect_eq(paths.item[path].pause, 0);
+    cr_expect_eq(paths.table.item[path].pause, 0);
 }
 
 Test(path, suspicion_withdraws_at_once_and_probes)
@@ -326,18 +326,18 @@ Test(path, suspicion_during_a_refresh_discards_it)
     uint32_t path = join(1);
 
     pass(SECOND);
-    paths.item[path].due = now;
+    paths.table.item[path].due = now;
     paths_sweep(&paths, now);
     for (int i = 0; i < 4; i++) {
-        while (!paths_next(&paths, now, &request))
+        while (!prober_next(&paths.prober, now, &request))
             now += STEP;
         memcpy(nonce[i], request.nonce, PATH_NONCE_LEN);
     }
     paths_suspect(&paths, path, now);
     for (int i = 0; i < 4; i++)
-        paths_answered(&paths, nonce[i], paths.item[path].peer, now);
+        prober_answered(&paths.prober, nonce[i], paths.table.item[path].peer, now);
     cr_expect(is(path, PDM_PATH_UNKNOWN));
-    cr_expect(paths_busy(&paths));
+    cr_expect(prober_busy(&paths.prober));
 }
 
 /* A flow that is wrong, or a path that drops only what the probe does not look like. */
@@ -378,9 +378,9 @@ Test(path, suspicion_that_was_put_off_is_no_more_once_the_path_was_probed)
     uint32_t path = join(1);
 
     pass(SECOND);
-    paths.item[path].heed_at = now + 300 * SECOND;
+    paths.table.item[path].heed_at = now + 300 * SECOND;
     paths_suspect(&paths, path, now);
-    paths.item[path].due = now;
+    paths.table.item[path].due = now;
     net.drops = true;
     pass(AGENT_PATH_CONFIRM_WORSE * (AGENT_PATH_CONFIRM_NS + 2 * SECOND));
     cr_expect(is(path, PDM_PATH_DROPS));
@@ -397,12 +397,12 @@ Test(path, retry_probes_what_does_not_carry)
     net.drops = false;
     uint32_t carries = join(2);
     pass(5 * SECOND);
-    uint64_t sent = paths.sent;
+    uint64_t sent = paths.prober.sent;
     paths_retry(&paths);
     pass(2 * SECOND);
     cr_expect(is(drops, PDM_PATH_CARRIES));
     cr_expect(is(carries, PDM_PATH_CARRIES));
-    cr_expect_eq(paths.sent, sent + 4);
+    cr_expect_eq(paths.prober.sent, sent + 4);
 }
 
 Test(path, without_the_right_to_probe_there_is_no_verdict)
@@ -413,7 +413,7 @@ Test(path, without_the_right_to_probe_there_is_no_verdict)
     paths_retry(&paths);
     pass(10 * SECOND);
     cr_expect(is(path, PDM_PATH_UNPROBED));
-    cr_expect_eq(paths.sent, 0);
+    cr_expect_eq(paths.prober.sent, 0);
 }
 
 Test(path, link_local_peers_cannot_be_probed)
@@ -426,7 +426,7 @@ Test(path, link_local_peers_cannot_be_probed)
     paths_retry(&paths);
     pass(10 * SECOND);
     cr_expect(is(path, PDM_PATH_UNPROBED));
-    cr_expect_eq(paths.sent, 0);
+    cr_expect_eq(paths.prober.sent, 0);
 }
 
 Test(path, another_format_is_another_length)
@@ -456,7 +456,7 @@ Test(path, many_at_once_keep_to_the_rate)
     pass(SECONDS * SECOND);
     for (size_t i = 0; i < SECONDS_MAX; i++)
         cr_expect_leq(sent_in[i], 2 * AGENT_PROBE_RATE);
-    cr_expect_leq(paths.sent, AGENT_PROBE_RATE * (SECONDS + 1));
+    cr_expect_leq(paths.prober.sent, AGENT_PROBE_RATE * (SECONDS + 1));
     for (uint32_t i = 0; i < PATHS; i++)
         carries += is(path[i], PDM_PATH_CARRIES);
     cr_expect_eq(carries, PATHS, "%u", carries);
@@ -469,7 +469,7 @@ Test(path, paths_without_flows_wait_for_one)
     for (uint32_t i = 0; i < 1000; i++)
         paths_leave(&paths, join(i));
     pass(10 * SECOND);
-    cr_expect_eq(paths.sent, 0);
+    cr_expect_eq(paths.prober.sent, 0);
     path = join(7);
     pass(SECOND);
     cr_expect(is(path, PDM_PATH_CARRIES));
@@ -482,19 +482,19 @@ Test(path, a_question_is_as_good_as_a_flow_for_a_while)
     uint32_t path = join(7);
 
     paths_leave(&paths, path);
-    memcpy(local, paths.item[path].local, sizeof local);
-    memcpy(peer, paths.item[path].peer, sizeof peer);
+    memcpy(local, paths.table.item[path].local, sizeof local);
+    memcpy(peer, paths.table.item[path].peer, sizeof peer);
     cr_expect_eq(paths_ask(&paths, local, peer, PDM_FORMAT_ENCRYPTED, now), path);
     pass(SECOND);
     cr_expect(is(path, PDM_PATH_CARRIES));
-    uint64_t sent = paths.sent;
+    uint64_t sent = paths.prober.sent;
     net.drops = true;
     pass(3 * AGENT_PATH_KEPT_NS / 2);
-    cr_expect_eq(paths.sent, sent);
+    cr_expect_eq(paths.prober.sent, sent);
     cr_expect(is(path, PDM_PATH_CARRIES));
     cr_expect_eq(paths_ask(&paths, local, peer, PDM_FORMAT_ENCRYPTED, now), path);
     pass(SECOND);
-    cr_expect_gt(paths.sent, sent);
+    cr_expect_gt(paths.prober.sent, sent);
 }
 
 Test(path, a_full_table_forgets_those_without_flows)
@@ -503,7 +503,7 @@ Test(path, a_full_table_forgets_those_without_flows)
     uint32_t busy = join(0);
     for (uint32_t i = 1; i < AGENT_PATHS_MAX; i++)
         paths_leave(&paths, join(i));
-    cr_expect_eq(paths.table.used, AGENT_PATHS_MAX);
+    cr_expect_eq(paths.table.index.used, AGENT_PATHS_MAX);
     /* All were used lately: the first look at each marks it, the second takes it. */
     uint32_t refused = 0;
     for (uint32_t i = 0; i < 2 * AGENT_PATHS_MAX / AGENT_PATH_LOOKS; i++) {
