@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/limits.h"
+#include "keyagent/agent_names.h"
 #include "keyagent/host.h"
 #include "keyagent/keying.h"
 

@@ -3,6 +3,7 @@
 #include "keyagent/requests.h"
 
 #include "core/limits.h"
+#include "keyagent/agent_flows.h"
 #include "keyagent/clock.h"
 #include "keyagent/log.h"
 #include "keyagent/report.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The requests of a flow that is open: another lease, its end, a path that may drop it. */
 #include "core/limits.h"
+#include "keyagent/agent_flows.h"
+#include "keyagent/agent_names.h"
 #include "keyagent/log.h"
 #include "keyagent/requests_inside.h"
 

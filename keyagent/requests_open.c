@@ -5,6 +5,8 @@
 
 #include "core/keys.h"
 #include "core/limits.h"
+#include "keyagent/agent_flows.h"
+#include "keyagent/agent_names.h"
 #include "keyagent/log.h"
 #include "keyagent/requests_inside.h"
 

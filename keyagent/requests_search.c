@@ -2,6 +2,7 @@
 /* The request for a search, and what is found later. */
 #include <string.h>
 
+#include "keyagent/agent_names.h"
 #include "keyagent/clock.h"
 #include "keyagent/requests_inside.h"
 

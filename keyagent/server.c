@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/limits.h"
+#include "keyagent/agent_flows.h"
 #include "keyagent/clock.h"
 #include "keyagent/connections.h"
 #include "keyagent/daemon.h"

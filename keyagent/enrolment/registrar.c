@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keyagent/agent_pairs.h"
 #include "keyagent/clock.h"
 #include "keyagent/enrolment/registrar_inside.h"
 #include "keyagent/log.h"

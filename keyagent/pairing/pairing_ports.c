@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "keyagent/agent_names.h"
 #include "keyagent/log.h"
 
 struct pairing_port {

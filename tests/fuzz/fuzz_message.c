@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "keyagent/agent_flows.h"
 #include "keyagent/clock.h"
 #include "keyagent/requests.h"
 
@@ -172,11 +173,11 @@ static void probe(void)
 {
     struct path_request request;
 
-    while (paths_next(&agent.paths, clock_now(), &request))
+    while (prober_next(&agent.paths.prober, clock_now(), &request))
         if (request.nonce[0] % 4 == 0)
-            paths_unsent(&agent.paths, request.nonce);
+            prober_unsent(&agent.paths.prober, request.nonce);
         else if (request.nonce[0] % 4 != 1)
-            paths_answered(&agent.paths, request.nonce, request.peer, clock_now());
+            prober_answered(&agent.paths.prober, request.nonce, request.peer, clock_now());
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -5,7 +5,7 @@
 
 #include <netinet/in.h>
 
-#include "keyagent/agent.h"
+#include "keyagent/agent_flows.h"
 #include "keyagent/clock.h"
 #include "tests/unit/keys_on_disk.h"
 

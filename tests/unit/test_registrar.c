@@ -6,6 +6,7 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 
+#include "keyagent/agent_names.h"
 #include "keyagent/clock.h"
 #include "keyagent/tls/link.h"
 #include "keyagent/enrolment/registry.h"
