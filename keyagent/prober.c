@@ -95,13 +95,26 @@ static void end_if_over(struct prober *p, struct path_probing *probing, int64_t 
 
 /* Echo requests. */
 
-static bool next_of(struct prober *p, struct path_probing *probing, int64_t now,
-                    struct path_request *request)
+/* Of those that have a request to send, the one that began first: else those that begin later and
+ * end sooner would keep it from its turn for as long as any wait. NULL: none has. */
+static struct path_probing *next_due(struct prober *p, int64_t now)
+{
+    struct path_probing *next = NULL;
+
+    for (size_t n = 0; n < AGENT_PROBINGS; n++) {
+        struct path_probing *probing = &p->probing[n];
+
+        if (probing->path != PATHS_NONE && probing_due(probing, now) != PATH_ECHOES &&
+            (next == NULL || probing->began < next->began))
+            next = probing;
+    }
+    return next;
+}
+
+static void send_next(struct prober *p, struct path_probing *probing, int64_t now,
+                      struct path_request *request)
 {
     uint32_t i = probing_due(probing, now);
-
-    if (i == PATH_ECHOES || !bucket_take(&p->echoes, now, AGENT_PROBE_RATE))
-        return false;
     const struct path *path = &p->paths->item[probing->path];
 
     probing_sent(probing, i, now);
@@ -111,7 +124,6 @@ static bool next_of(struct prober *p, struct path_probing *probing, int64_t now,
                                      .with_option = probing_with_option(i)};
     memcpy(request->nonce, probing->echo[i].nonce, PATH_NONCE_LEN);
     p->sent++;
-    return true;
 }
 
 bool prober_next(struct prober *p, int64_t now, struct path_request *request)
@@ -120,10 +132,12 @@ bool prober_next(struct prober *p, int64_t now, struct path_request *request)
         if (p->probing[n].path != PATHS_NONE)
             end_if_over(p, &p->probing[n], now);
     begin_waiting(p, now);
-    for (size_t n = 0; n < AGENT_PROBINGS; n++)
-        if (p->probing[n].path != PATHS_NONE && next_of(p, &p->probing[n], now, request))
-            return true;
-    return false;
+    struct path_probing *probing = next_due(p, now);
+
+    if (probing == NULL || !bucket_take(&p->echoes, now, AGENT_PROBE_RATE))
+        return false;
+    send_next(p, probing, now, request);
+    return true;
 }
 
 /* The echo under way with NONCE, and its probing; or NULL. */

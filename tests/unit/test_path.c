@@ -462,6 +462,25 @@ Test(path, many_at_once_keep_to_the_rate)
     cr_expect_eq(carries, PATHS, "%u", carries);
 }
 
+/* More become due all the time than can be probed. */
+Test(path, who_is_probed_first_is_done_first)
+{
+    enum { EARLY = AGENT_PROBINGS, SECONDS = 60 };
+    uint32_t path[EARLY];
+    uint32_t carries = 0;
+
+    for (uint32_t i = 0; i < EARLY; i++)
+        path[i] = join(i);
+    for (uint32_t i = 0; i < SECONDS; i++) {
+        for (uint32_t n = 0; n < AGENT_PROBE_RATE; n++)
+            join(EARLY + i * AGENT_PROBE_RATE + n);
+        pass(SECOND);
+    }
+    for (uint32_t i = 0; i < EARLY; i++)
+        carries += is(path[i], PDM_PATH_CARRIES);
+    cr_expect_eq(carries, EARLY, "%u", carries);
+}
+
 Test(path, paths_without_flows_wait_for_one)
 {
     uint32_t path;
