@@ -283,7 +283,7 @@
 #define AGENT_PROBE_ROUNDS 3       /* of two echoes, one with an option and one without */
 #define AGENT_PROBE_ENOUGH 2       /* answers of each kind */
 #define AGENT_PROBE_RATE 50        /* echoes a second */
-#define AGENT_PROBE_REPLIES 64     /* read before others get their turn */
+#define AGENT_PROBE_REPLIES 64     /* packets read before others get their turn */
 #define AGENT_PROBE_PAUSE_US 10000 /* between looks at what is to be sent or has timed out */
 #define AGENT_PROBE_ROUND_NS (20 * PDM_NSEC_PER_MSEC) /* from the first round to the second */
 /* An answer may take 4 times as long as another did: at least the second of these, and at most the

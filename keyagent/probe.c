@@ -143,19 +143,19 @@ bool probe_parse(const uint8_t *bytes, size_t len, uint16_t identifier,
     return !r.bad && r.left == 0 && type == ICMP6_ECHO_REPLY && code == 0 && id == identifier;
 }
 
-bool probe_receive(const struct probe *probe, uint8_t nonce[static PATH_NONCE_LEN],
-                   uint8_t from[static PDM_ADDR_LEN])
+enum probe_got probe_receive(const struct probe *probe, uint8_t nonce[static PATH_NONCE_LEN],
+                             uint8_t from[static PDM_ADDR_LEN])
 {
     uint8_t bytes[REQUEST_LEN + 1]; /* one more than any reply of ours */
-    struct sockaddr_in6 peer;
-    ssize_t got;
+    struct sockaddr_in6 peer = {0};
+    socklen_t len = sizeof peer;
+    ssize_t got =
+        recvfrom(probe->fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&peer, &len);
 
-    do {
-        socklen_t len = sizeof peer;
-
-        got =
-            recvfrom(probe->fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&peer, &len);
-    } while (got >= 0 && !probe_parse(bytes, (size_t)got, probe->identifier, nonce));
+    if (got < 0)
+        return PROBE_NONE;
+    if (!probe_parse(bytes, (size_t)got, probe->identifier, nonce))
+        return PROBE_OTHER;
     memcpy(from, &peer.sin6_addr, PDM_ADDR_LEN);
-    return got >= 0;
+    return PROBE_REPLY;
 }

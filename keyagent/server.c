@@ -176,8 +176,14 @@ static void on_echo(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    for (int i = 0; i < AGENT_PROBE_REPLIES && probe_receive(&s->probe, nonce, from); i++)
-        prober_answered(&s->agent->paths.prober, nonce, from, clock_now());
+    for (int i = 0; i < AGENT_PROBE_REPLIES; i++) {
+        enum probe_got got = probe_receive(&s->probe, nonce, from);
+
+        if (got == PROBE_NONE)
+            return;
+        if (got == PROBE_REPLY)
+            prober_answered(&s->agent->paths.prober, nonce, from, clock_now());
+    }
 }
 
 /* What keeps options from flowing although the configuration asks for them. */

@@ -8,6 +8,8 @@
 #include <netinet/icmp6.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define STEP (10 * PDM_NSEC_PER_MSEC)
 #define SECOND PDM_NSEC_PER_SEC
@@ -579,4 +581,27 @@ Test(path, replies_are_parsed)
     cr_expect_not(probe_parse(bytes, len, ID, nonce));
     make_reply(bytes, ICMP6_ECHO_REQUEST, ID);
     cr_expect_not(probe_parse(bytes, len, ID, nonce));
+}
+
+/* Whoever has seen a request knows the identifier, and may send what is no reply without end. */
+Test(path, what_is_no_reply_is_read_one_by_one)
+{
+    uint8_t bytes[64];
+    uint8_t nonce[PATH_NONCE_LEN];
+    uint8_t from[PDM_ADDR_LEN];
+    size_t len = make_reply(bytes, ICMP6_ECHO_REPLY, ID);
+    int pair[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+    const struct probe probe = {.fd = pair[0], .identifier = ID};
+    cr_expect_eq(probe_receive(&probe, nonce, from), PROBE_NONE);
+    cr_assert_eq(send(pair[1], bytes, len - 1, 0), (ssize_t)(len - 1));
+    cr_assert_eq(send(pair[1], bytes, len + 1, 0), (ssize_t)(len + 1));
+    cr_assert_eq(send(pair[1], bytes, len, 0), (ssize_t)len);
+    cr_expect_eq(probe_receive(&probe, nonce, from), PROBE_OTHER);
+    cr_expect_eq(probe_receive(&probe, nonce, from), PROBE_OTHER);
+    cr_expect_eq(probe_receive(&probe, nonce, from), PROBE_REPLY);
+    cr_expect_eq(probe_receive(&probe, nonce, from), PROBE_NONE);
+    close(pair[0]);
+    close(pair[1]);
 }
