@@ -221,7 +221,11 @@
 /* The agent: clients. */
 #define AGENT_CONNECTIONS_MAX 64 /* accepted and not yet answered */
 #define AGENT_BACKLOG 128
-#define AGENT_SILENCE_S 1            /* a client that sends nothing is dropped after this */
+#define AGENT_SILENCE_S 1 /* a client that sends nothing is dropped after this */
+/* Replies with two descriptors each that clients have not read, and of one user's: more than there
+ * are processes that start at once, and together well below the usual RLIMIT_NOFILE of 1024. */
+#define AGENT_UNREAD_MAX 384
+#define AGENT_UNREAD_USER 128
 #define AGENT_ACCEPT_PAUSE_US 100000 /* without descriptors left, before accepting again */
 #define AGENT_CLIENTS_MAX 32768      /* processes whose quotas are kept */
 #define AGENT_ASSOCIATIONS_PAGE 64   /* associations in one reply */

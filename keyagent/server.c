@@ -23,6 +23,7 @@
 #include "keyagent/metrics/endpoint.h"
 #include "keyagent/probe.h"
 #include "keyagent/requests.h"
+#include "keyagent/unread.h"
 #include "keyagent/watch.h"
 
 enum { EVENT_TICK, EVENT_SEARCH, EVENT_PROBE, EVENT_ECHO, EVENT_UEVENT, EVENTS };
@@ -40,6 +41,7 @@ struct server {
     struct probe probe;
     struct registry registry;
     struct endpoint metrics;
+    struct unread unread;
     int stamping; /* see open_stamping() */
 };
 
@@ -96,6 +98,21 @@ static void probe_goes_on(struct server *s)
         evtimer_add(s->event[EVENT_PROBE], &probe_pause);
 }
 
+/* Who leaves too many descriptors unread gets no answer. */
+static void answer(struct server *s, int fd, const struct client_id *who)
+{
+    const struct reply *reply = s->reply;
+
+    if (reply->len == 0)
+        return;
+    if (reply->fds == 0 || unread_admit(&s->unread, fd, who->uid))
+        send_reply(s->agent, fd, reply);
+    else
+        log_warning("process %d of user %u is not answered: %d answers to that user, or %d to all, "
+                    "are unread, or no descriptors are left",
+                    (int)who->pid, (unsigned)who->uid, AGENT_UNREAD_USER, AGENT_UNREAD_MAX);
+}
+
 /* A user's agent answers that user and root; the system's, whoever the socket's mode let in. */
 static bool serve(void *arg, int fd, const struct client_id *who)
 {
@@ -109,8 +126,7 @@ static bool serve(void *arg, int fd, const struct client_id *who)
     if (got == 0)
         return true;
     requests_answer(s->agent, who, request, (size_t)got, s->reply);
-    if (s->reply->len > 0)
-        send_reply(s->agent, fd, s->reply);
+    answer(s, fd, who);
     sodium_memzero(s->reply->bytes, s->reply->len);
     search_goes_on(s);
     probe_goes_on(s);
@@ -127,6 +143,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     registry_tick(&s->registry, clock_now());
     agent_tick(s->agent);
+    unread_sweep(&s->unread);
     probe_goes_on(s);
     if (watch_boot_changed(&s->watch)) {
         log_warning("the boot id has changed: all leases are void");
@@ -291,6 +308,7 @@ static bool set_up(struct server *s, struct registry_plan *plan)
 static void tear_down(struct server *s)
 {
     connections_close(s->connections);
+    unread_free(&s->unread);
     daemon_signals_free(&s->signals);
     for (int i = 0; i < EVENTS; i++)
         if (s->event[i] != NULL)

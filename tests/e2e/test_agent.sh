@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/tally.sh
 . tests/tally.sh
-: "${BUILD:=build}"
+: "${BUILD:=build}" "${PYTHON:=/usr/bin/python3}"
 
 WORK=$(mktemp -d) || exit 1
 agent=
@@ -82,4 +82,20 @@ check "SIGTERM ends it" test $? -eq 0
 agent=
 check "and its socket is gone" test ! -e "$WORK/sock"
 check "pdmctl says that there is no agent" says 3 "" "$BUILD/pdmctl" -s "$WORK/sock" status
+
+# As a service: root's socket, which anybody may be let in to, and no privileges to speak of.
+chmod 755 "$WORK"
+configure one 2001:db8:1::/48 >"$conf"
+(
+    ulimit -n 1024
+    exec setpriv --bounding-set=-all --inh-caps=-all "$BUILD/pdmkeyagent" -c "$conf" -s "$WORK/sock"
+) 2>"$WORK/log" &
+agent=$!
+check "it serves without privileges" within 10 status_shows one
+chmod 666 "$WORK/sock"
+check "hostile clients all had their turn" says 0 "" \
+    "$PYTHON" -B tests/e2e/hostile_clients.py "$WORK/sock"
+while read -r word text; do
+    say "$word" "$text"
+done <"$WORK/said"
 tally
