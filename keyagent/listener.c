@@ -18,6 +18,9 @@
 #include "core/limits.h"
 #include "keyagent/log.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
 #define PASSED_FD 3 /* SD_LISTEN_FDS_START */
 #define SYSTEM_DIRECTORY "/run/pdmv2/"
 #define SYSTEM_GROUP "pdmv2"
@@ -148,11 +151,26 @@ static enum listener_status clear(const struct listener *l, const struct sockadd
     }
 }
 
+/*
+ * Descriptors that a client passes are thrown away, and who closes the last one of a socket that
+ * lingers, or of a file that somebody locked on a FUSE of his own, waits there: that would be this
+ * process, for as long as the client likes. A kernel that can refuses them to who sends them, on
+ * the sockets of those who connect as on FD; one that cannot knows no such option.
+ */
+static void refuse_descriptors(int fd)
+{
+    const int off = 0;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) != 0 && errno != ENOPROTOOPT)
+        log_warning("descriptors that clients pass cannot be refused: %s", strerror(errno));
+}
+
 static enum listener_status bind_and_listen(struct listener *l, const struct sockaddr_un *address)
 {
     l->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (l->fd < 0)
         return failed("cannot make a socket", l->path);
+    refuse_descriptors(l->fd);
     /* Until it is listened on nobody gets in, whatever the modes. */
     if (bind(l->fd, (const struct sockaddr *)address, sizeof *address) != 0)
         return failed("cannot be bound", l->path);
@@ -218,6 +236,7 @@ static enum listener_status take_passed(struct listener *l, long sockets)
     l->fd = PASSED_FD;
     if (fcntl(l->fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(l->fd, F_SETFL, O_NONBLOCK) != 0)
         return failed("cannot be set up", address.sun_path);
+    refuse_descriptors(l->fd); /* who connected before may pass some all the same */
     l->is_system = is_system(address.sun_path);
     return take_lock(l, address.sun_path);
 }

@@ -2,18 +2,26 @@
 """Hostile clients of the agent's socket, which an agent without privileges must outlive; run by
 test_agent.sh.
 
-    hostile_clients.py SOCKET
+    hostile_clients.py SOCKET PID
 
 Runs as root: the hostile ones are nobody's. One line per check.
 """
+import array
+import errno
 import os
+import signal
 import socket
+import struct
 import sys
+import time
 
 HELLO = bytes([1, 1, 0, 0])
+STATUS = bytes([1, 6, 0, 0])
 NOBODY = 65534
+SO_PASSRIGHTS = 83  # Linux 6.16
 ANSWER_S = 2.0
 UNREAD = 700  # with two descriptors each: more than may be under way of a user who may open 1024
+LINGER_S = 20
 
 
 def check(name, good, detail=""):
@@ -89,4 +97,58 @@ def answer_of_nobody(path):
     return said
 
 
+def lingering():
+    """A TCP socket that takes LINGER_S to close, as what it has sent is never read."""
+    listener = socket.socket(socket.AF_INET6)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listener.bind(("::1", 0))
+    listener.listen(1)
+    s = socket.create_connection(listener.getsockname()[:2])
+    held, _ = listener.accept()
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, LINGER_S))
+    return s, [listener, held]
+
+
+def pass_lingering(path):
+    s, others = lingering()
+    to_agent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    to_agent.connect(path)
+    try:
+        to_agent.sendmsg(
+            [STATUS],
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))],
+        )
+    except PermissionError:
+        return b"refused", [s, to_agent, others]
+    s.setblocking(True)
+    s.close()
+    return b"passed", [to_agent, others]
+
+
+def passed_descriptors(path, agent):
+    """The last to close a descriptor waits for that, and that can be who discards it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        try:
+            s.getsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS)
+        except OSError as e:
+            assert e.errno == errno.ENOPROTOOPT
+            print("--   descriptors passed to the agent: this kernel cannot refuse them")
+            return
+    os.kill(agent, signal.SIGSTOP)  # until the descriptor is the agent's alone
+    pid, end, said = as_nobody(path, pass_lingering)
+    os.kill(agent, signal.SIGCONT)
+    began = time.monotonic()
+    check("who passes a descriptor to the agent is refused", said == "refused", said)
+    check("and nobody waits for it to be closed", answer(path, STATUS)[0] != b"")
+    check("not even for long", time.monotonic() - began < 1)
+    leave(pid, end)
+
+
 unread_hellos(sys.argv[1])
+passed_descriptors(sys.argv[1], int(sys.argv[2]))

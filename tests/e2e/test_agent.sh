@@ -94,7 +94,7 @@ agent=$!
 check "it serves without privileges" within 10 status_shows one
 chmod 666 "$WORK/sock"
 check "hostile clients all had their turn" says 0 "" \
-    "$PYTHON" -B tests/e2e/hostile_clients.py "$WORK/sock"
+    "$PYTHON" -B tests/e2e/hostile_clients.py "$WORK/sock" "$agent"
 while read -r word text; do
     say "$word" "$text"
 done <"$WORK/said"
