@@ -55,14 +55,25 @@ enum pdm_status report_status(struct request *q)
     return PDM_STATUS_OK;
 }
 
-static uint32_t flows_of(const struct agent *agent, uint32_t association)
+/*
+ * The flows of each of the ASSOCIATIONS from START on, in one look through the slots: there may be
+ * many, and everybody may ask.
+ */
+static void count_flows(const struct agent *agent, size_t start, uint32_t associations,
+                        uint32_t flows[static AGENT_ASSOCIATIONS_PAGE])
 {
-    uint32_t count = 0;
+    uint32_t number[AGENT_ASSOCIATIONS_PAGE];
 
-    for (uint32_t i = 0; i < agent->slots.count; i++)
-        count += agent->slots.record[i].owner != 0 &&
-                 agent->slots.record[i].info.association == association;
-    return count;
+    for (uint32_t i = 0; i < associations; i++) {
+        number[i] = agent->associations.item[start + i].number;
+        flows[i] = 0;
+    }
+    for (uint32_t slot = 0; slot < agent->slots.count; slot++) {
+        const struct slot_record *record = &agent->slots.record[slot];
+
+        for (uint32_t i = 0; record->owner != 0 && i < associations; i++)
+            flows[i] += record->info.association == number[i];
+    }
 }
 
 /* What A's leases are of; a pair's newest secrets, for the first of the host's addresses. */
@@ -89,7 +100,7 @@ static void put_pair(const struct enrolled_pair *pair, struct pdm_association *r
     r->epoch = pair->epoch[pair->epochs - 1].epoch;
 }
 
-static void put_association(const struct request *q, const struct association *a,
+static void put_association(const struct request *q, const struct association *a, uint32_t flows,
                             struct pdm_writer *w)
 {
     struct pdm_association r = {.association = a->number,
@@ -97,7 +108,7 @@ static void put_association(const struct request *q, const struct association *a
                                 .aead = a->suite.aead,
                                 .local_len = a->local.len,
                                 .peer_len = a->peer.len,
-                                .flows = flows_of(q->agent, a->number)};
+                                .flows = flows};
 
     memcpy(r.name, a->name, sizeof r.name);
     memcpy(r.local, a->local.addr, sizeof r.local);
@@ -122,6 +133,7 @@ enum pdm_status report_associations(struct request *q)
     struct pdm_page_request page;
     struct pdm_page_reply r = {.status = PDM_STATUS_OK};
     struct pdm_message m;
+    uint32_t flows[AGENT_ASSOCIATIONS_PAGE];
 
     pdm_get_page_request(q->body, &page);
     if (!pdm_message_done(q->body))
@@ -129,10 +141,11 @@ enum pdm_status report_associations(struct request *q)
     size_t left = page.start < set->count ? set->count - page.start : 0;
     r.records = (uint16_t)(left < AGENT_ASSOCIATIONS_PAGE ? left : AGENT_ASSOCIATIONS_PAGE);
     r.next = left > r.records ? page.start + r.records : 0;
+    count_flows(q->agent, page.start, r.records, flows);
     request_begin(q, &m, PDM_ASSOCIATIONS);
     pdm_put_page_reply(&m.body, &r);
     for (uint32_t i = 0; i < r.records; i++)
-        put_association(q, &set->item[page.start + i], &m.body);
+        put_association(q, &set->item[page.start + i], flows[i], &m.body);
     request_end(q, &m);
     return PDM_STATUS_OK;
 }

@@ -17,11 +17,13 @@ import time
 
 HELLO = bytes([1, 1, 0, 0])
 STATUS = bytes([1, 6, 0, 0])
+ASSOCIATIONS = bytes([1, 7, 0, 4, 0, 0, 0, 0])  # from the first on
 NOBODY = 65534
 SO_PASSRIGHTS = 83  # Linux 6.16
 ANSWER_S = 2.0
 UNREAD = 700  # with two descriptors each: more than may be under way of a user who may open 1024
 LINGER_S = 20
+COSTLY, COSTLY_S = 20, 4
 
 
 def check(name, good, detail=""):
@@ -97,6 +99,15 @@ def answer_of_nobody(path):
     return said
 
 
+def costly_requests(path):
+    """Whatever is asked often must cost little: it keeps everybody else waiting."""
+    began = time.monotonic()
+    answered = sum(len(answer(path, ASSOCIATIONS)[0]) > 1000 for _ in range(COSTLY))
+    check("%d times all associations" % COSTLY, answered == COSTLY, answered)
+    took = time.monotonic() - began
+    check("within %d s, of the most slots that may be" % COSTLY_S, took < COSTLY_S, "%.2f s" % took)
+
+
 def lingering():
     """A TCP socket that takes LINGER_S to close, as what it has sent is never read."""
     listener = socket.socket(socket.AF_INET6)
@@ -151,4 +162,5 @@ def passed_descriptors(path, agent):
 
 
 unread_hellos(sys.argv[1])
+costly_requests(sys.argv[1])
 passed_descriptors(sys.argv[1], int(sys.argv[2]))

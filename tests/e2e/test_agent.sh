@@ -85,13 +85,18 @@ check "pdmctl says that there is no agent" says 3 "" "$BUILD/pdmctl" -s "$WORK/s
 
 # As a service: root's socket, which anybody may be let in to, and no privileges to speak of.
 chmod 755 "$WORK"
-configure one 2001:db8:1::/48 >"$conf"
+{
+    printf '[agent]\nstate = %s/state\nmax_slots = 131072\n' "$WORK"
+    for i in $(seq 64); do
+        printf '[association n%d]\npeer = 2001:db8:%x::/48\nprotect = plain\n' "$i" "$i"
+    done
+} >"$conf"
 (
     ulimit -n 1024
     exec setpriv --bounding-set=-all --inh-caps=-all "$BUILD/pdmkeyagent" -c "$conf" -s "$WORK/sock"
 ) 2>"$WORK/log" &
 agent=$!
-check "it serves without privileges" within 10 status_shows one
+check "it serves without privileges" within 10 status_shows n1
 chmod 666 "$WORK/sock"
 check "hostile clients all had their turn" says 0 "" \
     "$PYTHON" -B tests/e2e/hostile_clients.py "$WORK/sock" "$agent"
