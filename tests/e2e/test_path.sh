@@ -8,7 +8,7 @@
 # shellcheck disable=SC2317 # the part_ functions are called by a name made up
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-: "${CHECK_LONG:=0}" "${PYTHON:=/usr/bin/python3}"
+: "${BUILD:=build}" "${CHECK_LONG:=0}" "${PYTHON:=/usr/bin/python3}"
 # shellcheck source=tests/net/netns.sh
 . tests/net/netns.sh
 # shellcheck source=tests/e2e/agents.sh
