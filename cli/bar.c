@@ -2,18 +2,43 @@
 /* A bar that shows whose a delay is. */
 #include "cli/bar.h"
 
-enum { CELLS = 30, PERCENT = 100 };
+enum { PERCENT = 100 };
 
-void bar_put(FILE *out, int64_t network, int64_t server)
+static int64_t time_of(const struct bar_part *part)
 {
-    if (network < 0 || network + server <= 0)
-        return;
-    double share = (double)network / (double)(network + server);
-    int percent = (int)(share * PERCENT + 0.5);
-    int cells = (int)(share * CELLS + 0.5);
+    return part->time > 0 ? part->time : 0;
+}
 
+/* TIME of a SUM, in units of which all together are WHOLE. */
+static int scaled(int64_t time, int64_t sum, int whole)
+{
+    return (int)((double)time * whole / (double)sum + 0.5);
+}
+
+void bar_put(FILE *out, const struct bar_part *parts, size_t count, int cells)
+{
+    int64_t sum = 0, before = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += time_of(&parts[i]);
+    if (sum == 0)
+        return;
     fputs("mean  [", out);
-    for (int i = 0; i < CELLS; i++)
-        fputc(i < cells ? 'N' : 'S', out);
-    fprintf(out, "]  network %d%%  server %d%%\n", percent, PERCENT - percent);
+    for (size_t i = 0; i < count; i++) {
+        int cell = scaled(before, sum, cells);
+
+        before += time_of(&parts[i]);
+        for (; cell < scaled(before, sum, cells); cell++)
+            fputc(parts[i].letter, out);
+    }
+    fputc(']', out);
+    /* Differences of rounded sums, so that they make 100. */
+    before = 0;
+    for (size_t i = 0; i < count; i++) {
+        int from = scaled(before, sum, PERCENT);
+
+        before += time_of(&parts[i]);
+        fprintf(out, "  %s %d%%", parts[i].name, scaled(before, sum, PERCENT) - from);
+    }
+    fputc('\n', out);
 }

@@ -166,6 +166,7 @@ static void put_comparison(const struct web_summary *s)
     json_signed(&j, "network", c.network);
     json_signed(&j, "server", c.server);
     json_signed(&j, "transfer", c.transfer);
+    json_signed(&j, "client", c.client);
     put_verdict(&j, &c.verdict);
     json_close(&j);
 }

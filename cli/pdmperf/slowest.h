@@ -12,7 +12,8 @@ struct parts {
     int64_t time;
     int64_t network;
     int64_t server;
-    bool measured; /* else network and server are not known */
+    int64_t transfer; /* from the first octet to the last */
+    bool measured;    /* else network and server are not known */
 };
 
 struct slowest {

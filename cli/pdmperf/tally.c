@@ -56,6 +56,7 @@ static struct parts add_figures(struct tally *t, const struct result *r)
         .time = r->first_byte + result_transfer(r),
         .network = network->ns,
         .server = server->ns,
+        .transfer = result_transfer(r),
         .measured = !network->missing && !server->missing && !server->overlapped,
     };
 }
@@ -73,6 +74,7 @@ static void add_parts(struct tally *t, const struct parts *parts)
     t->measured_time += parts->time;
     t->measured_network += parts->network;
     t->measured_server += parts->server;
+    t->measured_transfer += parts->transfer;
 }
 
 void tally_add(struct tally *t, const struct result *r)

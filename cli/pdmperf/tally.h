@@ -37,7 +37,7 @@ struct tally {
     double time_sum, time_square_sum;
     /* Of those of which both delays are known. */
     uint64_t measured;
-    int64_t measured_time, measured_network, measured_server;
+    int64_t measured_time, measured_network, measured_server, measured_transfer;
     struct slowest slowest;
     const struct missing *missing; /* why the last one without a delay has none */
 };

@@ -7,6 +7,8 @@
 #include "cli/pdmperf/report.h"
 #include "core/limits.h"
 
+enum { BAR_CELLS = 22 };
+
 static double ms(int64_t ns)
 {
     return (double)ns / (double)PDM_NSEC_PER_MSEC;
@@ -113,13 +115,13 @@ static void put_row(const char *name, const struct histogram *h, bool percentile
 
     if (h->samples == 0)
         return;
-    printf("%-10s %8" PRIu64 " %10.3f %10.3f %10.3f", name, h->samples, ms(h->min),
+    printf("%-10s %7" PRIu64 " %9.3f %9.3f %9.3f", name, h->samples, ms(h->min),
            ms(histogram_mean(h)), ms(h->max));
     for (size_t i = 0; percentiles && i < sizeof(percents) / sizeof(percents[0]); i++) {
         if (h->samples < HISTOGRAM_PERCENTILES_FROM)
-            printf(" %10s", "-");
+            printf(" %9s", "-");
         else
-            printf(" %10.3f", ms(histogram_percentile(h, percents[i])));
+            printf(" %9.3f", ms(histogram_percentile(h, percents[i])));
     }
     putchar('\n');
 }
@@ -135,17 +137,29 @@ static void put_table(const struct web_options *options, const struct tally *t)
     };
     bool percentiles = t->succeeded >= HISTOGRAM_PERCENTILES_FROM;
 
-    printf("%-10s %8s %10s %10s %10s", "ms", "samples", "min", "mean", "max");
-    puts(percentiles ? "        p50        p90        p99" : "");
+    printf("%-10s %7s %9s %9s %9s", "ms", "samples", "min", "mean", "max");
+    puts(percentiles ? "       p50       p90       p99" : "");
     for (enum phase p = 0; p < PHASES; p++) {
         if (options->interval != 0 || (p != PHASE_QUEUE && p != PHASE_RESPONSE))
             put_row(names[p], &t->phases[p], percentiles);
     }
 }
 
+/* The shares are those that the verdict is about. */
+static void put_bar(const struct tally *t)
+{
+    int64_t known = t->measured_network + t->measured_server + t->measured_transfer;
+    const struct bar_part parts[] = {{"network", 'N', t->measured_network},
+                                     {"server", 'S', t->measured_server},
+                                     {"transfer", 'T', t->measured_transfer},
+                                     {"host", 'H', t->measured_time - known}};
+
+    bar_put(stdout, parts, sizeof(parts) / sizeof(parts[0]), BAR_CELLS);
+}
+
 static const char *party_text(enum party party)
 {
-    static const char *const texts[] = {"", "NETWORK", "SERVER", "TRANSFER"};
+    static const char *const texts[] = {"", "NETWORK", "SERVER", "TRANSFER", "THIS HOST"};
 
     return texts[party];
 }
@@ -187,9 +201,11 @@ static void put_comparison(const struct web_summary *s)
     if (c.verdict.party == PARTY_NONE)
         printf("n/a (%s)\n", c.verdict.missing->text);
     else
-        printf("its %s causes %u%% of that (network %+.3f, server %+.3f, transfer %+.3f ms)\n",
-               party_text(c.verdict.party), c.verdict.percent, ms(sign * c.network),
-               ms(sign * c.server), ms(sign * c.transfer));
+        printf("%s%s causes %u%% of that\n"
+               "(network %+.3f, server %+.3f, transfer %+.3f, this host %+.3f ms)\n",
+               c.verdict.party == PARTY_CLIENT ? "" : "its ", party_text(c.verdict.party),
+               c.verdict.percent, ms(sign * c.network), ms(sign * c.server), ms(sign * c.transfer),
+               ms(sign * c.client));
 }
 
 static void put_tally(const struct web_summary *s, size_t i)
@@ -204,7 +220,7 @@ static void put_tally(const struct web_summary *s, size_t i)
     if (t->succeeded > 0) {
         put_table(s->options, t);
         if (t->measured > 0) /* means alone add up, so the shares are theirs */
-            bar_put(stdout, t->measured_network, t->measured_server);
+            put_bar(t);
         put_notes(t);
         put_verdict(t);
     }

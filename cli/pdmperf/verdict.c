@@ -23,7 +23,7 @@ static const struct missing no_difference = {"no-difference", "no more than chan
 
 const char *party_name(enum party party)
 {
-    static const char *const names[] = {"none", "network", "server", "transfer"};
+    static const char *const names[] = {"none", "network", "server", "transfer", "client"};
 
     return names[party];
 }
@@ -38,13 +38,14 @@ static struct verdict unknown(const struct missing *why)
     return (struct verdict){.party = PARTY_NONE, .missing = why};
 }
 
-struct share share_largest(int64_t time, int64_t network, int64_t server)
+struct share share_largest(const struct parts *of)
 {
-    const int64_t parts[] = {0, network, server, time - network - server};
+    const int64_t parts[] = {0, of->network, of->server, of->transfer,
+                             of->time - of->network - of->server - of->transfer};
     struct share share = {.party = PARTY_NETWORK};
     int64_t sum = 0;
 
-    for (enum party p = PARTY_NETWORK; p <= PARTY_TRANSFER; p++) {
+    for (enum party p = PARTY_NETWORK; p <= PARTY_CLIENT; p++) {
         sum += parts[p] > 0 ? parts[p] : 0;
         if (parts[p] > parts[share.party])
             share.party = p;
@@ -55,21 +56,34 @@ struct share share_largest(int64_t time, int64_t network, int64_t server)
     return share;
 }
 
-static struct verdict largest(enum basis basis, int64_t time, int64_t network, int64_t server)
+static struct verdict largest(enum basis basis, const struct parts *parts)
 {
-    struct share share = share_largest(time, network, server);
+    struct share share = share_largest(parts);
 
     if (share.party == PARTY_NONE)
         return unknown(&no_difference);
     return (struct verdict){.party = share.party, .basis = basis, .percent = share.percent};
 }
 
-static struct verdict mean_verdict(const struct tally *t)
+/* Of those of which both delays are known, one at least. */
+static struct parts measured_mean(const struct tally *t)
 {
     const int64_t n = (int64_t)t->measured;
 
-    return largest(BASIS_MEAN, t->measured_time / n, t->measured_network / n,
-                   t->measured_server / n);
+    return (struct parts){
+        .time = t->measured_time / n,
+        .network = t->measured_network / n,
+        .server = t->measured_server / n,
+        .transfer = t->measured_transfer / n,
+        .measured = true,
+    };
+}
+
+static struct verdict mean_verdict(const struct tally *t)
+{
+    struct parts mean = measured_mean(t);
+
+    return largest(BASIS_MEAN, &mean);
 }
 
 static int64_t fastest(const struct histogram *h)
@@ -95,11 +109,12 @@ static struct parts slowest_mean(const struct slowest *s, size_t *measured)
         sum.time += s->heap[i].time;
         sum.network += s->heap[i].network;
         sum.server += s->heap[i].server;
+        sum.transfer += s->heap[i].transfer;
         n++;
     }
     *measured = (size_t)n;
     if (n > 0)
-        sum = (struct parts){sum.time / n, sum.network / n, sum.server / n, true};
+        sum = (struct parts){sum.time / n, sum.network / n, sum.server / n, sum.transfer / n, true};
     return sum;
 }
 
@@ -121,9 +136,11 @@ struct verdict verdict_of(struct tally *t)
 
     if (2 * measured < t->slowest.count)
         return unknown(&too_few);
-    return largest(BASIS_SLOWEST, slow.time - base,
-                   slow.network - fastest(&t->phases[PHASE_NETWORK]),
-                   slow.server - fastest(&t->phases[PHASE_SERVER]));
+    slow.time -= base;
+    slow.network -= fastest(&t->phases[PHASE_NETWORK]);
+    slow.server -= fastest(&t->phases[PHASE_SERVER]);
+    slow.transfer -= fastest(&t->phases[PHASE_TRANSFER]);
+    return largest(BASIS_SLOWEST, &slow);
 }
 
 static double mean_time(const struct tally *t)
@@ -150,14 +167,19 @@ static void compare_parts(struct comparison *c, const struct tally *first,
         c->verdict = unknown(why ? why : &nothing_answered);
         return;
     }
-    int64_t n1 = (int64_t)first->measured, n2 = (int64_t)second->measured;
+    const struct parts a = measured_mean(first), b = measured_mean(second);
     int64_t sign = c->slower == SLOWER_FIRST ? -1 : 1;
 
-    c->network = second->measured_network / n2 - first->measured_network / n1;
-    c->server = second->measured_server / n2 - first->measured_server / n1;
-    c->transfer = second->measured_time / n2 - first->measured_time / n1 - c->network - c->server;
-    c->verdict = largest(BASIS_MEAN, sign * (c->network + c->server + c->transfer),
-                         sign * c->network, sign * c->server);
+    c->network = b.network - a.network;
+    c->server = b.server - a.server;
+    c->transfer = b.transfer - a.transfer;
+    c->client = b.time - a.time - c->network - c->server - c->transfer;
+    const struct parts difference = {.time = sign * (b.time - a.time),
+                                     .network = sign * c->network,
+                                     .server = sign * c->server,
+                                     .transfer = sign * c->transfer};
+
+    c->verdict = largest(BASIS_MEAN, &difference);
 }
 
 struct comparison verdict_compare(const struct tally *first, const struct tally *second)

@@ -12,7 +12,8 @@ enum party {
     PARTY_NONE, /* not known: see missing */
     PARTY_NETWORK,
     PARTY_SERVER,
-    PARTY_TRANSFER, /* the rest: the answer's octets on their way, and this host */
+    PARTY_TRANSFER, /* the answer's octets on their way */
+    PARTY_CLIENT,   /* the rest: this host */
 };
 
 /* PARTY_NONE: nothing is above 0. */
@@ -22,10 +23,10 @@ struct share {
 };
 
 /*
- * Who has the largest share of TIME. Parts below 0 have none: one that got faster did not make it
- * slower.
+ * Who has the largest share of the time. Parts below 0 have none: one that got faster did not make
+ * it slower.
  */
-struct share share_largest(int64_t time, int64_t network, int64_t server);
+struct share share_largest(const struct parts *parts);
 
 enum basis {
     BASIS_MEAN,    /* of the time of all requests */
@@ -45,7 +46,7 @@ enum slower { SLOWER_NEITHER, SLOWER_FIRST, SLOWER_SECOND };
 struct comparison {
     enum slower slower; /* neither: the difference is within chance, or nothing was answered */
     int64_t difference; /* of the means, second less first; and of what they are made of */
-    int64_t network, server, transfer; /* only if missing is NULL */
+    int64_t network, server, transfer, client; /* only if missing is NULL */
     struct verdict verdict;
 };
 
@@ -58,6 +59,6 @@ uint64_t verdict_slowest_of(uint64_t requests);
 struct verdict verdict_of(struct tally *t);
 struct comparison verdict_compare(const struct tally *first, const struct tally *second);
 
-const char *party_name(enum party party); /* "network", "server", "transfer", "none" */
+const char *party_name(enum party party); /* "network", "server", "transfer", "client", "none" */
 
 #endif

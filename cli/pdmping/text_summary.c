@@ -8,6 +8,8 @@
 #include "cli/pdmping/text.h"
 #include "core/limits.h"
 
+enum { BAR_CELLS = 30 };
+
 enum {
     PERCENT = 100,
     MEDIAN = 50,
@@ -91,7 +93,10 @@ static void put_bar(FILE *out, const struct tally *t)
 {
     if (t->network.samples == 0 || t->server.samples == 0)
         return;
-    bar_put(out, histogram_mean(&t->network), histogram_mean(&t->server));
+    const struct bar_part parts[] = {{"network", 'N', histogram_mean(&t->network)},
+                                     {"server", 'S', histogram_mean(&t->server)}};
+
+    bar_put(out, parts, sizeof(parts) / sizeof(parts[0]), BAR_CELLS);
 }
 
 static void put_jitter(FILE *out, const struct tally *t)

@@ -163,8 +163,8 @@ MASKS = [
     (r" +-?[0-9]+\.[0-9]{3}", lambda m: "T".rjust(len(m.group()))),
     (r"[0-9.]+ requests/s", lambda m: "T requests/s"),
     (r"[0-9]+%", lambda m: "P%"),
-    (r"\[[NS]+\]", lambda m: "[BAR]"),
-    (r"[A-Z]+ causes", lambda m: "PARTY causes"),
+    (r"\[[NSTH]+\]", lambda m: "[BAR]"),
+    (r"(its [A-Z]+|THIS HOST|[A-Z]+) causes", lambda m: "PARTY causes"),
     (r"P% of the .*", lambda m: "P% of the ..."),
     (r"[0-9]+ connections?, (?=[0-9]+ bytes)", lambda m: "N connections, "),
 ]
@@ -175,7 +175,7 @@ def check_mask(name):
         lines = f.read().split("\n")
     for i, line in enumerate(lines):
         if ROW.match(line) and "=" not in line:
-            line = line[:10] + "N".rjust(9) + line[19:]
+            line = line[:10] + "N".rjust(8) + line[18:]
         if not line.startswith("---") and not line.startswith("PDMPERF"):
             for pattern, masked in MASKS:
                 line = re.sub(pattern, masked, line)

@@ -467,6 +467,28 @@ Test(pdmperf, a_server_that_stalls_once_in_100_is_named)
     end_tally(t);
 }
 
+/* Neither octets on their way nor the other two: the answer lay unread, say. */
+Test(pdmperf, what_is_left_of_the_time_is_this_hosts)
+{
+    struct tally *t = new_tally(200);
+
+    for (int i = 0; i < 200; i++) {
+        struct result r = some_result();
+
+        r.figures.network.ns = 10 * MS;
+        r.figures.server.ns = MS;
+        r.first_byte = i % 100 == 50 ? 30 * MS : 11 * MS;
+        r.times =
+            (struct result_times){.starttransfer = r.first_byte, .total = r.first_byte + 1000};
+        tally_add(t, &r);
+    }
+    struct verdict v = verdict_of(t);
+
+    cr_assert(v.party == PARTY_CLIENT && v.basis == BASIS_SLOWEST && v.percent == 100);
+    cr_assert_str_eq(party_name(v.party), "client");
+    end_tally(t);
+}
+
 /* Whether half of the run, or a little more, was before it doubled. */
 Test(pdmperf, a_network_whose_delay_doubles_half_way_is_named)
 {

@@ -81,7 +81,7 @@ static void put_verdict(struct json *j, const struct net_run *run)
     struct latency_verdict v = net_verdict(run);
 
     json_object(j, "verdict");
-    json_string(j, "party", v.party == PARTY_TRANSFER ? "client" : party_name(v.party));
+    json_string(j, "party", party_name(v.party));
     if (v.missing)
         json_string(j, "reason", v.missing->token);
     else

@@ -75,7 +75,8 @@ static const struct missing *no_means(const struct latency *l)
 
 static struct latency_verdict largest(int64_t time, int64_t network, int64_t server)
 {
-    struct share share = share_largest(time, network, server);
+    const struct parts parts = {.time = time, .network = network, .server = server};
+    struct share share = share_largest(&parts);
 
     return (struct latency_verdict){.party = share.party, .percent = share.percent, .time = time};
 }

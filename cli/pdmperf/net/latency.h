@@ -30,7 +30,7 @@ struct latency_mark {
 
 /* Whose TIME is. */
 struct latency_verdict {
-    enum party party; /* PARTY_TRANSFER: this host */
+    enum party party;
     unsigned percent;
     int64_t time; /* the mean, or by how much it grew; without a meaning if missing says why */
     const struct missing *missing;

@@ -132,14 +132,16 @@ struct latency_verdict net_verdict(const struct net_run *run)
 
 void net_verdict_text(const struct net_run *run, char text[NET_VERDICT_TEXT])
 {
-    static const char *const shares[] = {"", "NETWORK takes %u%% of a transaction (%.3f ms)",
-                                         "SERVER takes %u%% of a transaction (%.3f ms)",
-                                         "THIS HOST takes %u%% of a transaction (%.3f ms)"};
+    static const char *const shares[] = {
+        [PARTY_NETWORK] = "NETWORK takes %u%% of a transaction (%.3f ms)",
+        [PARTY_SERVER] = "SERVER takes %u%% of a transaction (%.3f ms)",
+        [PARTY_CLIENT] = "THIS HOST takes %u%% of a transaction (%.3f ms)",
+    };
     static const char *const causes[] = {
-        "",
-        "load adds %2$.3f ms to a request: NETWORK causes %1$u%% of it, a queue on the link",
-        "load adds %2$.3f ms to a request: SERVER causes %1$u%% of it",
-        "load adds %2$.3f ms to a request: THIS HOST causes %1$u%% of it",
+        [PARTY_NETWORK] =
+            "load adds %2$.3f ms to a request: NETWORK causes %1$u%% of it, a queue on the link",
+        [PARTY_SERVER] = "load adds %2$.3f ms to a request: SERVER causes %1$u%% of it",
+        [PARTY_CLIENT] = "load adds %2$.3f ms to a request: THIS HOST causes %1$u%% of it",
     };
     struct latency_verdict v = net_verdict(run);
     double ms = (double)v.time / (double)PDM_NSEC_PER_MSEC;
