@@ -386,24 +386,19 @@ Test(options, have_iperf3s_meaning)
     cr_assert_eq(parse("pdmperf -C h --rr -l 100 --answer 2000 --think 2.5", &o), NET_RUN);
     cr_assert(o.test.request == 100 && o.test.answer == 2000 && o.test.think == 2500000);
     cr_assert(!o.test.probe);
+    cr_assert_eq(parse("pdmperf -s -1 -6 -J -p 99 --json-stream", &o), NET_RUN);
+    cr_assert(o.server && o.once && o.json_stream && o.port == 99);
 }
 
 Test(options, what_does_not_go_together)
 {
     static const char *const bad[] = {
-        "pdmperf -s -C h",
-        "pdmperf -C h x",
-        "pdmperf -C h -t 1 -n 1",
-        "pdmperf -C h --rr -R",
-        "pdmperf -C h --rr -b 1M",
-        "pdmperf -C h --think 1",
-        "pdmperf -C h -1",
-        "pdmperf -C h -u -l 10",
-        "pdmperf -C h -u -l 65508",
-        "pdmperf -C h --answer 5",
-        "pdmperf -C h --rr -l 1M",
-        "pdmperf -C h -P 129",
-        "pdmperf -C h -u --rr -l 19",
+        "pdmperf -s -C h",         "pdmperf -s http://h/",     "pdmperf -s -u",
+        "pdmperf -s -n 3",         "pdmperf -s --rr",          "pdmperf -C h -R --bidir",
+        "pdmperf -C h x",          "pdmperf -C h -t 1 -n 1",   "pdmperf -C h --rr -R",
+        "pdmperf -C h --rr -b 1M", "pdmperf -C h --think 1",   "pdmperf -C h -1",
+        "pdmperf -C h -u -l 10",   "pdmperf -C h -u -l 65508", "pdmperf -C h --answer 5",
+        "pdmperf -C h --rr -l 1M", "pdmperf -C h -P 129",      "pdmperf -C h -u --rr -l 19",
     };
     struct net_options o;
 

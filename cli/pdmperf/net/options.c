@@ -4,12 +4,14 @@
 
 #include <err.h>
 #include <getopt.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "cli/pdmperf/net/quantity.h"
 
 #define LETTERS "146JRVhsuC:O:P:b:i:l:n:p:t:"
+#define LETTERS_OF_SERVER "146JVhps"
 /* Those that take an argument with URLs: it is no option, whatever it looks like. */
 #define LETTERS_OF_URLS "c:d:H:m:o:w:X:"
 
@@ -228,17 +230,38 @@ static void fill_in(struct net_options *o, bool rate_given)
         t->amount = (t->amount + t->streams - 1) / t->streams;
 }
 
-static bool check_together(int argc, const struct net_options *o, bool rate_given)
+/* What was given, beside its values. */
+struct given {
+    bool rate, reverse, bidir, clients; /* clients: what a server cannot follow */
+};
+
+static void note(struct given *given, int option)
+{
+    given->rate = given->rate || option == 'b';
+    given->reverse = given->reverse || option == 'R';
+    given->bidir = given->bidir || option == LONG_BIDIR;
+    if (option != LONG_JSON_STREAM && (option > UCHAR_MAX || !strchr(LETTERS_OF_SERVER, option)))
+        given->clients = true;
+}
+
+static bool check_together(int argc, const struct net_options *o, const struct given *given)
 {
     const struct pdm_net_test *t = &o->test;
 
-    if (optind != argc)
-        warnx("with -s or -C no other argument goes: what is meant by it?");
-    else if (o->server && o->host)
+    if (o->server && o->host)
         warnx("-s and -C: choose one");
+    else if (optind != argc && o->server)
+        warnx("-s waits for clients of a pdmperf -C, and takes no argument: for curl's -s there is "
+              "-q");
+    else if (optind != argc)
+        warnx("with -C HOST no other argument goes: what is meant by it?");
+    else if (o->server && given->clients)
+        warnx("-s goes with -1, -4, -6, -J, -p and --json-stream: the rest is the client's to say");
+    else if (given->reverse && given->bidir)
+        warnx("-R and --bidir: choose one");
     else if (t->duration != 0 && t->amount != 0)
         warnx("-t and -n: choose one");
-    else if (t->kind == NET_TRANSACTIONS && (t->direction != NET_FORWARD || rate_given))
+    else if (t->kind == NET_TRANSACTIONS && (t->direction != NET_FORWARD || given->rate))
         warnx("--rr goes with neither -R, --bidir nor -b");
     else if (t->kind == NET_BULK && t->think != 0)
         warnx("--think goes with --rr");
@@ -289,7 +312,7 @@ bool net_options_asked(int argc, char **argv)
 
 enum net_parsed net_options_parse(int argc, char **argv, struct net_options *o)
 {
-    bool rate_given = false;
+    struct given given = {0};
     int option = 0;
 
     *o = (struct net_options){
@@ -299,7 +322,7 @@ enum net_parsed net_options_parse(int argc, char **argv, struct net_options *o)
         .test = {.streams = 1},
     };
     while ((option = getopt_long(argc, argv, LETTERS, longs, NULL)) != -1) {
-        rate_given = rate_given || option == 'b';
+        note(&given, option);
         if (option == 'h') {
             net_options_usage(stdout);
             return NET_DONE_PARSING;
@@ -311,8 +334,8 @@ enum net_parsed net_options_parse(int argc, char **argv, struct net_options *o)
         if (!parse_flag(option, o) && !parse_value(option, o))
             return NET_BAD;
     }
-    if (!check_together(argc, o, rate_given))
+    if (!check_together(argc, o, &given))
         return NET_BAD;
-    fill_in(o, rate_given);
+    fill_in(o, given.rate);
     return check_test(o) ? NET_RUN : NET_BAD;
 }

@@ -37,6 +37,7 @@ bool quantity_parse(const struct quantity *q, const char *text, uint64_t *out)
         *out = (uint64_t)llround(value * q->scale);
         return true;
     }
-    warnx("%s %s: must be a number from %g to %g", q->name, text, q->min, q->max);
+    warnx("%s %s: must be a number from %.16g to %.16g%s", q->name, text, q->min, q->max,
+          q->base == QUANTITY_PLAIN ? "" : ", with K, M, G or T behind it or not");
     return false;
 }
