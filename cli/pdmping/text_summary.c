@@ -8,12 +8,11 @@
 #include "cli/pdmping/text.h"
 #include "core/limits.h"
 
-enum { BAR_CELLS = 30 };
-
 enum {
     PERCENT = 100,
     MEDIAN = 50,
     HIGH = 99,
+    BAR_CELLS = 30,
 };
 
 #define LOSS_SCALE 1e6

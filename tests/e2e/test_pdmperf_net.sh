@@ -237,6 +237,12 @@ part_ends() {
     check "a server that is killed: exit code 1" [ "$STATUS" -eq 1 ]
     check "... and why, within the JSON" told error "$WORK/json" "the server closed the connection"
     wait "$SERVER" 2>/dev/null
+    check "a server" serve
+    cut KILL server "$WORK/text" -t 30
+    check "... and at full speed" grep -q "ended early: the server closed" "$WORK/err"
+    check "... without figures that nobody told" \
+        grep -q "n/a (the server did not tell)  receiver" "$WORK/text"
+    wait "$SERVER" 2>/dev/null
     check "a server" serve -J
     cut INT server "$WORK/json" -J -t 30 -b 4M
     check "^C of the server: exit code 1" [ "$STATUS" -eq 1 ]

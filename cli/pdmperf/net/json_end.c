@@ -33,6 +33,8 @@ static void put_side(struct json *j, const struct stream *s, const struct net_si
 {
     const struct stream_tcp *t = &s->tcp;
 
+    if (!side->told)
+        return;
     json_object(j, sender ? "sender" : "receiver");
     json_signed(j, "socket", s->fd);
     net_json_span(j, 0, side->elapsed, side->bytes);
@@ -52,6 +54,8 @@ static void put_side(struct json *j, const struct stream *s, const struct net_si
 static void put_udp(struct json *j, const struct stream *s, const struct net_side *sent,
                     const struct net_side *received)
 {
+    if (!sent->told || !received->told)
+        return;
     json_object(j, "udp");
     json_signed(j, "socket", s->fd);
     net_json_span(j, 0, sent->elapsed, sent->bytes);
@@ -85,6 +89,8 @@ static void put_streams(struct json *j, const struct net_run *run)
 static void put_sum(struct json *j, const char *key, const struct net_run *run,
                     const struct net_side *side, bool sender)
 {
+    if (!side->told)
+        return;
     json_object(j, key);
     net_json_span(j, 0, side->elapsed, side->bytes);
     if (run->test.what.udp)
@@ -111,6 +117,7 @@ static void put_sums(struct json *j, const struct net_run *run, bool sends)
     /* As iperf3, what was sent is the whole of what may be lost. */
     both.jitter = received.jitter;
     both.lost = received.lost;
+    both.told = sent.told && received.told;
     sent.jitter = 0;
     sent.lost = 0;
     received.packets = sums.sent.packets;

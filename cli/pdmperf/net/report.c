@@ -14,6 +14,7 @@ static const struct missing is_bulk = {"bulk", "a bulk transfer has no requests"
 static struct net_side side_of(const struct pdm_net_entry *e)
 {
     return (struct net_side){
+        .told = true,
         .bytes = e->bytes,
         .packets = e->packets,
         .lost = e->lost,
@@ -50,6 +51,7 @@ struct net_side net_receiver_of(const struct net_run *run, const struct stream *
 
 static void add_side(struct net_side *sum, const struct net_side *side)
 {
+    sum->told = sum->told && side->told;
     sum->bytes += side->bytes;
     sum->packets += side->packets;
     sum->lost += side->lost;
@@ -62,7 +64,7 @@ static void add_side(struct net_side *sum, const struct net_side *side)
 
 struct net_sums net_sums_of(const struct net_run *run, bool sends)
 {
-    struct net_sums sums = {0};
+    struct net_sums sums = {.sent.told = true, .received.told = true};
 
     for (unsigned i = 0; i < run->test.count; i++) {
         const struct stream *s = &run->test.streams[i];

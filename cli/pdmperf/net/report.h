@@ -32,6 +32,7 @@ extern const struct net_report net_report_text, net_report_json;
 
 /* One side of a stream at the test's end; what one end alone knows is 0 at the other. */
 struct net_side {
+    bool told; /* false: the peer ended without a word */
     uint64_t bytes, packets, lost, out_of_order, retransmits;
     int64_t jitter, elapsed;
 };

@@ -2,6 +2,7 @@
 /* The part of a session in which data flows. */
 #include "cli/pdmperf/net/test.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,11 +200,19 @@ static void send_result(struct test *t)
     t->result_sent = true;
 }
 
+/* Who has gone may be seen here before the control connection tells. */
+static const char *broken_text(const struct test *t, int error)
+{
+    if (error != EPIPE && error != ECONNRESET)
+        return strerror(error);
+    return t->client ? "the server closed the connection" : "the client went in the middle";
+}
+
 static void look_for_broken(struct test *t)
 {
     for (unsigned i = 0; i < t->count && t->error == NULL; i++) {
         if (t->streams[i].error != 0 && !t->streams[i].probe)
-            t->error = strerror(t->streams[i].error);
+            t->error = broken_text(t, t->streams[i].error);
     }
 }
 
@@ -281,6 +290,9 @@ void test_interrupt(struct test *t)
 
 void test_settle(struct test *t)
 {
+    /* An error came before the end: the time that counts is that in which data flowed. */
+    if (!t->end_sent)
+        t->ends_at = POLLER_NEVER;
     count_lost(t);
     for (unsigned i = 0; i < t->count; i++)
         stream_ask_figures(&t->streams[i]);

@@ -169,6 +169,11 @@ static void put_side(const struct net_run *run, const struct stream *s, const st
     bool udp = run->test.what.udp != 0;
 
     put_label(s, run);
+    if (!side->told) {
+        printf("  n/a (the %s did not tell)  %s\n", run->test.client ? "server" : "client",
+               sender ? "sender" : "receiver");
+        return;
+    }
     put_time(0, side->elapsed);
     put_volume(side->bytes, side->elapsed);
     if (sender && !udp)
@@ -283,8 +288,13 @@ static void end(const struct net_run *run)
     }
     if (run->error) {
         (void)fflush(stdout);
-        fprintf(stderr, "pdmperf: %s%s\n", run->started ? "the test ended early: " : "",
-                run->error);
+        if (run->started)
+            fprintf(stderr, "pdmperf: the test ended early: %s\n", run->error);
+        else if (run->test.client)
+            fprintf(stderr, "pdmperf: %s port %u: %s\n", run->options->host, run->options->port,
+                    run->error);
+        else
+            fprintf(stderr, "pdmperf: %s\n", run->error);
     }
 }
 
