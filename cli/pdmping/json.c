@@ -271,7 +271,7 @@ static void put_counts(struct json *j, const struct summary *s)
     json_unsigned(j, "overlapped", t->overlapped);
     put_rtt(j, t);
     put_delays(j, "network", &t->network, s->missing);
-    put_delays(j, "server", &t->server, s->missing);
+    put_delays(j, "server", &t->server, s->no_server);
 }
 
 static void put_target(const char *type, const struct summary *s)

@@ -117,7 +117,7 @@ static void draw_figures(const struct target *t, int row)
     screen_put(row, 0, SCREEN_BOLD, line);
     line[0] = '\0';
     add_delays(line, sizeof(line), "net", &tally->network, missing->text);
-    add_delays(line, sizeof(line), "srv", &tally->server, missing->text);
+    add_delays(line, sizeof(line), "srv", &tally->server, tally_no_server(tally, missing)->text);
     screen_put(row + 1, 0, SCREEN_PLAIN, line);
 }
 

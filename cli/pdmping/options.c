@@ -98,6 +98,48 @@ static bool take_switch(int option, struct ping_options *options)
     }
 }
 
+/* What was given, beside its values. */
+struct given {
+    bool sender_only; /* what only a sender can follow */
+    bool interval, port, size, sweep, pattern, icmp, tcp;
+    unsigned outputs;
+};
+
+static void note(struct given *given, int option)
+{
+    given->sender_only =
+        given->sender_only || (option != LONG_LISTEN && option != 'p' && option != 'I');
+    given->interval = given->interval || option == 'i';
+    given->port = given->port || option == 'p';
+    given->size = given->size || option == 's';
+    given->sweep = given->sweep || option == LONG_SWEEP;
+    given->pattern = given->pattern || option == LONG_PATTERN;
+    given->icmp = given->icmp || option == LONG_ICMP;
+    given->tcp = given->tcp || option == LONG_TCP;
+    given->outputs += option == LONG_JSON || option == LONG_CSV || option == LONG_LIVE;
+}
+
+/* Of two that say the same thing, none wins unseen; and none is taken that can do nothing. */
+static bool check_together(const struct given *given, const struct ping_options *options)
+{
+    bool payload = given->size || given->sweep || given->pattern;
+
+    if (given->outputs > 1)
+        warnx("--json, --csv and --live: choose one");
+    else if (given->icmp && given->tcp)
+        warnx("--icmp and --tcp: choose one");
+    else if (given->size && given->sweep)
+        warnx("-s and --sweep: choose one");
+    else if (given->port && given->icmp)
+        warnx("-p: an ICMPv6 echo has no port; for the pattern that is ping's -p there is "
+              "--pattern");
+    else if (payload && options->method == PING_TCP_CONNECT)
+        warnx("-s, --sweep and --pattern: a TCP handshake has no payload; --tcp=request has");
+    else
+        return true;
+    return false;
+}
+
 static bool take(int option, struct ping_options *options)
 {
     if (take_switch(option, options))
@@ -145,7 +187,7 @@ static bool check_interval(bool has_interval, struct ping_options *options)
 
 enum ping_parsed ping_options_parse(int argc, char **argv, struct ping_options *options)
 {
-    bool sender_only = false, has_interval = false;
+    struct given given = {0};
     int option = 0;
 
     *options = (struct ping_options){
@@ -158,8 +200,7 @@ enum ping_parsed ping_options_parse(int argc, char **argv, struct ping_options *
         .mtu_discovery = PING_UNSET,
     };
     while ((option = getopt_long(argc, argv, shorts, ping_long_options, NULL)) != -1) {
-        sender_only = sender_only || (option != LONG_LISTEN && option != 'p' && option != 'I');
-        has_interval = has_interval || option == 'i';
+        note(&given, option);
         switch (option) {
         case 'h':
             print_usage(stdout);
@@ -175,9 +216,11 @@ enum ping_parsed ping_options_parse(int argc, char **argv, struct ping_options *
                 return PING_BAD;
         }
     }
-    if (!check_operands(sender_only, argc - optind, options) ||
-        !check_interval(has_interval, options))
+    if (!check_operands(given.sender_only, argc - optind, options) ||
+        !check_together(&given, options) || !check_interval(given.interval, options))
         return PING_BAD;
+    if (options->method == PING_TCP_CONNECT)
+        options->size.from = 0;
     options->hosts = argv + optind;
     options->host_count = (size_t)(argc - optind);
     return PING_RUN;

@@ -37,8 +37,9 @@ struct summary {
     const struct ping_options *options;
     const struct target *target; /* NULL: all */
     const struct tally *tally;
-    const struct pdmv2_stats *flow; /* the library's counters; NULL for all */
-    const struct missing *missing;  /* why there are no figures, where there are none */
+    const struct pdmv2_stats *flow;  /* the library's counters; NULL for all */
+    const struct missing *missing;   /* why there are no figures, where there are none */
+    const struct missing *no_server; /* why there are none of the server's */
     struct losses losses;
     struct verdict verdict;
     struct slo_result slo[SLO_MAX]; /* of the options' objectives */

@@ -250,7 +250,10 @@ static void tell_total(const struct run *run)
 
     for (size_t i = 0; i < run->count; i++)
         tally_merge(&all, &run->target[i]->tally);
-    const struct summary summary = {.options = run->options, .tally = &all, .missing = &nowhere};
+    const struct summary summary = {.options = run->options,
+                                    .tally = &all,
+                                    .missing = &nowhere,
+                                    .no_server = tally_no_server(&all, &nowhere)};
 
     REPORT(run->report, total, &summary);
 }

@@ -88,7 +88,8 @@ static bool read_limit(const char *text, struct slo_objective *o)
     char *end = NULL;
     double value = strtod(text, &end);
 
-    if (digits == 0 || end != text + digits || value > VALUE_MAX)
+    if (digits == 0 || end != text + digits ||
+        value > (o->metric == SLO_LOSS ? PERCENT : VALUE_MAX))
         return false;
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (strcmp(end, units[i].name) == 0 && units[i].of_loss == (o->metric == SLO_LOSS)) {

@@ -63,6 +63,9 @@ bool ping_resolve(const struct ping_options *options, const char *host,
     if (IN6_IS_ADDR_V4MAPPED(&address->sin6_addr))
         return fail(why, "%s: IPv4 has no destination options: pdmping is for IPv6", host);
     add_scope(address, options->source);
+    if (address->sin6_scope_id == 0 && IN6_IS_ADDR_LINKLOCAL(&address->sin6_addr))
+        return fail(why, "%s: on which link? Add its interface, as in %s%%eth0, or say it with -I",
+                    host, host);
     status = getnameinfo((const struct sockaddr *)address, sizeof(*address), text, ADDRESS_TEXT,
                          NULL, 0, NI_NUMERICHOST);
     return status == 0 || fail(why, "%s: %s", host, gai_strerror(status));
@@ -92,7 +95,8 @@ static bool bind_to(int fd, const struct sockaddr_in6 *address, char why[static 
 /* SOURCE, if it is no address, is an interface. */
 static bool bind_interface(int fd, const char *source, char why[static ERROR_TEXT])
 {
-    return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, source, (socklen_t)strlen(source)) == 0 ||
+    return (*source != '\0' &&
+            setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, source, (socklen_t)strlen(source)) == 0) ||
            fail(why, "-I %s: neither an IPv6 address nor a usable interface", source);
 }
 

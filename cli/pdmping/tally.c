@@ -145,6 +145,13 @@ void tally_merge(struct tally *t, const struct tally *other)
     blame_merge(&t->blame, &other->blame);
 }
 
+const struct missing *tally_no_server(const struct tally *tally, const struct missing *why)
+{
+    static const struct missing overlapped = {"overlapped", "several probes were under way"};
+
+    return tally->overlapped > 0 ? &overlapped : why;
+}
+
 uint64_t tally_unanswered(const struct tally *t)
 {
     return t->transmitted > t->received ? t->transmitted - t->received : 0;

@@ -82,6 +82,8 @@ void tally_failed(struct tally *tally, uint64_t seq);
 /* As if TALLY had seen all of OTHER; jitter, sizes and spans belong to one host and are left. */
 void tally_merge(struct tally *tally, const struct tally *other);
 uint64_t tally_unanswered(const struct tally *tally);
+/* Why there is no mean of the server's delay, if WHY is why none was measured at all. */
+const struct missing *tally_no_server(const struct tally *tally, const struct missing *why);
 int64_t rtt_mean(const struct rtt *rtt); /* of at least one */
 /* What ping calls mdev: the standard deviation. */
 int64_t rtt_deviation(const struct rtt *rtt);

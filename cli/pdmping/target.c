@@ -266,6 +266,7 @@ struct summary target_summary(struct target *t)
         .tally = &t->tally,
         .flow = &t->stats,
         .missing = missing,
+        .no_server = tally_no_server(&t->tally, missing),
         .losses = losses_of(&t->tally, &t->stats, missing, t->method->mended),
         .verdict = t->tally.received ? verdict_of_delays(&t->tally, missing)
                                      : verdict_of_silence(&silence),

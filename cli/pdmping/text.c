@@ -88,7 +88,10 @@ static void reply(const struct target *t, const struct reply *r)
 static void failure(const struct target *t, const struct failure *f)
 {
     if (!f->from) {
-        fprintf(stderr, "pdmping: %s\n", f->text);
+        if (f->seq)
+            fprintf(stderr, "pdmping: %s: icmp_seq=%" PRIu64 ": %s\n", t->host, f->seq, f->text);
+        else
+            fprintf(stderr, "pdmping: %s\n", f->text);
         return;
     }
     put_time(t);

@@ -83,7 +83,7 @@ static void put_all_delays(FILE *out, const struct summary *s)
             text_ms(rtt_mean(rtt)), text_ms(rtt->max), text_ms(rtt_deviation(rtt)));
     put_delays(out, "net", &s->tally->network, s->missing);
     fputs("   ", out);
-    put_delays(out, "srv", &s->tally->server, s->missing);
+    put_delays(out, "srv", &s->tally->server, s->no_server);
     fputc('\n', out);
 }
 

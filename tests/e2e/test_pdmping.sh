@@ -395,6 +395,8 @@ exit_codes() {
     link_set both loss=0%
     exits 2 -4 "$SERVER_ADDR"
     exits 2 --slo net.p99 "$SERVER_ADDR"
+    exits 2 fe80::1
+    exits 2 --json --csv "$SERVER_ADDR"
     exits 2 -I nosuchdevice "$SERVER_ADDR"
     exits 3 -c 12 -i 0.02 --slo rtt.p99=1us "$SERVER_ADDR"
     exits 3 -c 1 --slo srv.max=1s --icmp "$SERVER_ADDR"

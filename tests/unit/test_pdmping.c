@@ -67,6 +67,7 @@ Test(pdmping, options_are_read)
     cr_assert(o.pattern_len == 2 && o.pattern[0] == 0 && o.pattern[1] == 0xff);
     cr_assert(parse("--tcp -f -i 0.5 --require-pdm --slo loss=1% a", &o) == PING_RUN);
     cr_assert(o.method == PING_TCP_CONNECT && o.flood && o.interval == 500 * MS);
+    cr_assert(ping_size(&o, 1) == 0, "a handshake has no payload");
     cr_assert(o.require_pdm && o.slo.count == 1);
     cr_assert(parse("--icmp a", &o) == PING_RUN && o.method == PING_ICMP);
 }
@@ -146,6 +147,14 @@ Test(pdmping, options_that_are_wrong_are_refused, .init = cr_redirect_stderr)
         "--sweep 100:65528 a",
         "--slo net.p99 a",
         "--listen --icmp",
+        "--json --csv a",
+        "--live --json a",
+        "--icmp --tcp a",
+        "--icmp -p 99 a",
+        "--sweep 100:200 -s 50 a",
+        "--tcp -s 500 a",
+        "--tcp --sweep 100:200 a",
+        "--tcp=connect --pattern ff a",
     };
     struct ping_options o;
 

@@ -130,6 +130,7 @@ Test(pdmping_sums, overlapped_server_delays_stay_out_of_the_mean)
     cr_assert(t.network.samples == 2 && histogram_mean(&t.network) == 19 * MS);
     cr_assert(t.server.samples == 1 && histogram_mean(&t.server) == 5 * MS);
     cr_assert(t.overlapped == 1);
+    cr_assert_str_eq(tally_no_server(&t, &none)->token, "overlapped");
     /* Of the overlapped one the verdict takes what is left of its time. */
     cr_assert(t.blame.total.samples == 2 && t.blame.server.max == 80 * MS);
 }
@@ -322,6 +323,7 @@ Test(pdmping_sums, objectives_that_are_wrong_are_refused)
         "net.p09=3ms",
         "net.p9x=3ms",
         "loss=3ms",
+        "loss=101%",
         "loss.p99=1%",
         "net.p99=3%",
         "net.p99=3",
