@@ -115,7 +115,8 @@ static enum agent_result unreachable(struct agent_client *client)
         say(client, "the %s at %s is too busy to answer", client->who, client->path);
         return AGENT_FAILED;
     case EACCES:
-        say(client, "the %s at %s may not be asked by this user", client->who, client->path);
+        say(client, "the %s at %s may not be asked by this user: see %s(8)", client->who,
+            client->path, client->program);
         return AGENT_UNREACHABLE;
     default:
         say(client, "no %s at %s (%s): start %s, or name its socket with -s", client->who,
@@ -193,6 +194,7 @@ static enum agent_result ask(struct agent_client *client, uint8_t type, agent_pu
     pdm_message_begin(&message, request, sizeof(request), type);
     if (put)
         put(&message.body, start, arg);
+    client->status = PDM_STATUS_OK;
     enum agent_result result = exchange(client, request, pdm_message_end(&message), &len);
 
     if (result != AGENT_ANSWERED)
@@ -205,6 +207,7 @@ static enum agent_result ask(struct agent_client *client, uint8_t type, agent_pu
     struct pdm_reader peek = client->body;
     uint8_t status = pdm_read_u8(&peek);
 
+    client->status = status;
     if (!peek.bad && status == PDM_STATUS_REFUSED)
         return refused(client);
     if (peek.bad || status != PDM_STATUS_OK)

@@ -24,6 +24,7 @@ struct agent_client {
     char why[PDM_REASON_MAX];
     uint8_t reply[PDM_MESSAGE_MAX];
     struct pdm_reader body; /* of the last reply, behind its status */
+    uint8_t status;         /* of the last reply (enum pdm_status); PDM_STATUS_OK if none came */
 };
 
 /*

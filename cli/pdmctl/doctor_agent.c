@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -16,6 +17,8 @@
 
 #define PORT_DISCARD "9" /* nothing is sent there: the kernel is asked for the source address */
 #define ASK_EVERY_NS (100 * PDM_NSEC_PER_MSEC)
+
+enum { ADVICE_MAX = 128 };
 
 /* Two probings that find no answer, each of three rounds, and some time to spare. */
 #define PATH_PATIENCE_NS (12 * PDM_NSEC_PER_SEC)
@@ -155,7 +158,7 @@ static void look_at_peer(struct doctor *d, const struct sockaddr_in6 *peer)
 {
     struct pdm_path_request request;
     struct pdm_path_reply reply;
-    char text[FORMAT_MAX];
+    char text[FORMAT_MAX], advice[ADVICE_MAX];
 
     memcpy(request.peer, &peer->sin6_addr, sizeof(request.peer));
     format_address(text, request.peer);
@@ -164,7 +167,11 @@ static void look_at_peer(struct doctor *d, const struct sockaddr_in6 *peer)
         return;
     }
     if (ask_path(d, &request, &reply) != AGENT_ANSWERED) {
-        doctor_tell(d, FINDING_BAD, "peer", NULL, "%s: %s", text, d->client.why);
+        (void)snprintf(advice, sizeof(advice),
+                       "name it in an association: peer = %s; see pdmv2.conf(5)", text);
+        doctor_tell(d, FINDING_BAD, "peer",
+                    d->client.status == PDM_STATUS_NOT_NAMED ? advice : NULL, "%s: %s", text,
+                    d->client.why);
         return;
     }
     tell_keys(d, text, &reply);

@@ -11,6 +11,8 @@
 #include "cli/pdmctl/watch.h"
 #include "conf/value.h"
 
+enum { INTERVAL_MS = 1000 };
+
 static void flow_line(const struct flow *f)
 {
     static const char *const counter_names[] = {
@@ -105,6 +107,10 @@ static enum pdmctl_exit choose(const struct pdmctl_context *context, struct agen
         warnx("--watch shows a table: it has no JSON");
         return PDMCTL_USAGE;
     }
+    if (context->interval_ms != 0 && !context->watch) {
+        warnx("--interval goes with --watch");
+        return PDMCTL_USAGE;
+    }
     if ((context->sort && !choose_order(context->sort, list)) ||
         (context->peer && !choose_peer(context->peer, &list->filter)))
         return PDMCTL_USAGE;
@@ -146,7 +152,8 @@ enum pdmctl_exit pdmctl_flows(const struct pdmctl_context *context)
     if (status != PDMCTL_OK)
         return status;
     if (context->watch)
-        status = watch_flows(&client, &list, context->interval_ms);
+        status =
+            watch_flows(&client, &list, context->interval_ms ? context->interval_ms : INTERVAL_MS);
     else
         status = show(&client, &list, context->json);
     flow_list_free(&list);

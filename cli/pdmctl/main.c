@@ -14,7 +14,7 @@
 #define INTERVAL_MIN_S 0.1
 #define INTERVAL_MAX_S 3600.0
 
-enum { MS_PER_S = 1000, INTERVAL_MS = 1000 };
+enum { MS_PER_S = 1000 };
 
 struct subcommand {
     const char *name;
@@ -237,7 +237,7 @@ int main(int argc, char **argv)
         {"version", no_argument, NULL, 'V'},
         {0},
     };
-    struct pdmctl_context context = {.interval_ms = INTERVAL_MS};
+    struct pdmctl_context context = {0};
     char given[sizeof(longs) / sizeof(longs[0])] = "";
     int option = 0;
 

@@ -30,7 +30,7 @@ struct pdmctl_context {
     const char *sort;
     const char *association;
     bool watch;
-    uint32_t interval_ms;
+    uint32_t interval_ms; /* 0: none was given */
     /* flows, a prefix; primary list, a name: */
     const char *peer;
     /* enroll: */

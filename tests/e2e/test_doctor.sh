@@ -69,7 +69,8 @@ agents_down
 AGENTS_PATH=trust
 agents_up encrypted || exit
 healthy "a path that is trusted"
-finds "a peer that no association names" 1 bad peer "2001:db8:2::99" "" doctor 2001:db8:2::99
+finds "a peer that no association names" 1 bad peer "2001:db8:2::99" "peer = 2001:db8:2::99" \
+    doctor 2001:db8:2::99
 check "and it says that" grep -q "no association names these addresses" "$NET_DIR/found"
 finds "a name that does not resolve" 1 bad peer "no.such.host.invalid" "needs an IPv6 address" \
     doctor no.such.host.invalid

@@ -115,6 +115,8 @@ piped() {
 check "a pipe: one table after the other, until nobody reads" piped
 full() { flows --watch >/dev/full 2>"$NET_DIR/err"; [ $? = 1 ] && grep 'cannot write' "$NET_DIR/err"; }
 check "output that cannot be written" full
+once() { flows -i 1 2>"$NET_DIR/err"; [ $? = 2 ] && grep 'goes with --watch' "$NET_DIR/err"; }
+check "an interval without --watch is refused" once
 
 # Without an agent.
 terminal_begin $SMALL "$PDMCTL flows --watch -i 0.3; echo exit code \$?"
