@@ -134,8 +134,21 @@ static int64_t next_begin(const struct run *run)
     return schedule_next(&run->schedule, clock_monotonic());
 }
 
+/* Of the requests before NUMBER, those that are to URL I of N. */
+static uint64_t turns(uint64_t number, size_t i, size_t n)
+{
+    return (number + n - 1 - i) / n;
+}
+
+/* Those under way, and those that are due: their users have waited in vain as well. */
 static void count_unfinished(struct run *run)
 {
+    const uint64_t begun = run->schedule.begun;
+    const uint64_t due = schedule_due(&run->schedule, clock_monotonic());
+    const size_t urls = run->options->urls.count;
+
+    for (size_t i = 0; i < urls && due > begun; i++)
+        run->tallies[i].unfinished += turns(due, i, urls) - turns(begun, i, urls);
     for (unsigned i = 0; i < run->options->connections; i++) {
         if (run->transfers[i].seq != 0)
             run->tallies[run->transfers[i].target].unfinished++;

@@ -16,3 +16,12 @@ int64_t schedule_begin(struct schedule *s, int64_t now)
     s->begun++;
     return late > 0 ? late : 0;
 }
+
+uint64_t schedule_due(const struct schedule *s, int64_t now)
+{
+    uint64_t due = s->begun;
+
+    if (s->interval != 0 && now >= s->start)
+        due = (uint64_t)((now - s->start) / s->interval) + 1;
+    return due < s->count ? due : s->count;
+}

@@ -23,5 +23,7 @@ struct schedule {
 int64_t schedule_next(const struct schedule *s, int64_t now);
 /* The next one begins at NOW. Returns how late that is. */
 int64_t schedule_begin(struct schedule *s, int64_t now);
+/* How many should have begun by NOW; with no interval those that did. */
+uint64_t schedule_due(const struct schedule *s, int64_t now);
 
 #endif

@@ -63,23 +63,25 @@ static void put_connection(const struct result *r)
         put_time("tls", times->appconnect - times->connect);
 }
 
-static void put_number(const struct web_options *options, const struct result *r)
+static void put_number(FILE *out, const struct web_options *options, const struct result *r)
 {
     if (options->urls.count > 1)
-        printf("[%" PRId64 "] ", r->target + 1);
-    printf("seq=%" PRIu64 " ", r->seq);
+        fprintf(out, "[%" PRId64 "] ", r->target + 1);
+    fprintf(out, "seq=%" PRIu64, r->seq);
 }
 
 static void response(const struct web_options *options, const struct result *r)
 {
     if (r->code != 0) {
-        fprintf(stderr, "pdmperf: seq=%" PRIu64 ": (%" PRId64 ") %s\n", r->seq, r->code, r->error);
+        fputs("pdmperf: ", stderr);
+        put_number(stderr, options, r);
+        fprintf(stderr, ": (%" PRId64 ") %s\n", r->code, r->error);
         return;
     }
     if (options->quiet)
         return;
-    put_number(options, r);
-    printf("HTTP/%s %03" PRId64 " %" PRId64 " bytes", r->http_version, r->http_code, r->download);
+    put_number(stdout, options, r);
+    printf(" HTTP/%s %03" PRId64 " %" PRId64 " bytes", r->http_version, r->http_code, r->download);
     if (options->interval != 0)
         put_time("queue", r->queued);
     put_connection(r);

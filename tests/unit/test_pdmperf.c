@@ -246,6 +246,16 @@ Test(pdmperf, a_closed_loop_begins_when_it_can)
     cr_assert(schedule_next(&s, 100) == SCHEDULE_NEVER);
 }
 
+Test(pdmperf, what_is_due_is_known_whether_it_began_or_not)
+{
+    struct schedule s = {.count = 4, .start = 1000, .interval = 10, .begun = 1};
+
+    cr_assert(schedule_due(&s, 1000) == 1 && schedule_due(&s, 1009) == 1);
+    cr_assert(schedule_due(&s, 1010) == 2 && schedule_due(&s, 5000) == 4);
+    s.interval = 0;
+    cr_assert(schedule_due(&s, 5000) == 1);
+}
+
 /* What a stall keeps waiting keeps its place: the schedule does not move. */
 Test(pdmperf, an_open_loop_counts_what_waits)
 {
