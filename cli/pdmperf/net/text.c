@@ -84,6 +84,24 @@ static void put_latency(const struct net_run *run)
     fputs(" ms", stdout);
 }
 
+/* iperf3's names of an interval's columns; a transaction's figures stand with theirs. */
+static void put_header(const struct net_run *run)
+{
+    const struct pdm_net_test *what = &run->test.what;
+    bool sends = what->direction != NET_REVERSE;
+
+    if (!run->test.client || is_rr(run) || run->options->interval == 0)
+        return;
+    printf("[ ID]%s Interval           Transfer     Bitrate",
+           what->direction == NET_BOTH ? "[Role]" : "");
+    if (!what->udp)
+        puts(sends ? "         Retr  Cwnd" : "");
+    else if (what->direction == NET_FORWARD)
+        puts("         Total Datagrams");
+    else
+        puts("         Jitter    Lost/Total Datagrams");
+}
+
 static void start(const struct net_run *run)
 {
     const struct test *t = &run->test;
@@ -96,6 +114,7 @@ static void start(const struct net_run *run)
             printf("[%3u] local %s port %u connected to %s port %u%s\n", s->id + 1, ends.local,
                    ends.local_port, ends.remote, ends.remote_port, s->probe ? " (probe)" : "");
     }
+    put_header(run);
 }
 
 static void put_stream(const struct net_run *run, const struct stream *s, int64_t span)
@@ -227,9 +246,9 @@ static void put_transactions(const struct net_run *run)
 static void put_cell(const struct histogram *h, unsigned percent)
 {
     if (h->samples < HISTOGRAM_PERCENTILES_FROM)
-        printf(" %9s", "-");
+        printf(" %8s", "-");
     else
-        printf(" %9.3f", ms(histogram_percentile(h, percent)));
+        printf(" %8.3f", ms(histogram_percentile(h, percent)));
 }
 
 static void put_row(const char *name, const struct latency *l, enum latency_part part)
@@ -242,7 +261,7 @@ static void put_row(const char *name, const struct latency *l, enum latency_part
         printf(" n/a (%s)\n", l->missing ? l->missing->text : "no answer");
         return;
     }
-    printf(" %7" PRIu64 " %9.3f %9.3f %9.3f", h->samples, ms(h->min), ms(histogram_mean(h)),
+    printf(" %7" PRIu64 " %8.3f %8.3f %8.3f", h->samples, ms(h->min), ms(histogram_mean(h)),
            ms(h->max));
     put_cell(h, 50);
     put_cell(h, 90);
@@ -262,7 +281,7 @@ static void put_latencies(const struct net_run *run)
 {
     char text[NET_VERDICT_TEXT];
 
-    printf("\n%-16s %7s %9s %9s %9s %9s %9s %9s  ms\n", "latency", "samples", "min", "mean", "max",
+    printf("\n%-16s %7s %8s %8s %8s %8s %8s %8s\n", "latency, ms", "samples", "min", "mean", "max",
            "p50", "p90", "p99");
     if (!is_rr(run))
         put_rows("idle", run->test.idle);
