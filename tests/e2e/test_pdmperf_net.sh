@@ -276,6 +276,10 @@ golden() { # NAME: of tests/e2e/golden; GOLDEN_WRITE=1 makes it anew
 }
 text() { perf "$@" >"$WORK/text"; }
 
+# ROLE: of intervals, and at the end.
+sums_of() {
+    grep "^\[SUM\]\[$1\].*time=" "$WORK/text" && grep "^\[SUM\]\[$1\].*receiver" "$WORK/text"
+}
 part_output() {
     stop_serving
     check "a server" serve
@@ -289,6 +293,9 @@ part_output() {
     cp "$WORK/server" "$WORK/text"
     check "the server's, as ever" golden server
     check "a server" serve
+    check "text of TCP, both ways, two streams" text -t 0.6 -i 0.3 -b 4M --bidir -P 2
+    check "... with sums of each way" sums_of TX
+    check "... and the other" sums_of RX
 }
 
 # --- hostile clients ---

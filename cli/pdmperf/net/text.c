@@ -39,14 +39,15 @@ static void put_time(int64_t from, int64_t to)
     printf(" %6.2f-%-6.2f sec", seconds(from), seconds(to));
 }
 
-static void put_label(const struct stream *s, const struct net_run *run)
+/* S: NULL for the sum of those that send, or else of those that receive. */
+static void put_label(const struct stream *s, bool sends, const struct net_run *run)
 {
     if (s)
         printf("[%3u]", s->id + 1);
     else
         fputs("[SUM]", stdout);
     if (run->test.what.direction == NET_BOTH)
-        fputs(!s || s->sends ? "[TX]" : "[RX]", stdout);
+        fputs(sends ? "[TX]" : "[RX]", stdout);
 }
 
 static void put_volume(uint64_t bytes, int64_t ns)
@@ -138,36 +139,53 @@ static void put_stream(const struct net_run *run, const struct stream *s, int64_
     }
 }
 
-/* The line of all streams, where there are several. */
-static void put_sum(const struct net_run *run, int64_t span)
+/* From when the times of intervals count. */
+static int64_t zero_of(const struct test *t)
 {
+    return t->omitting ? t->began : t->began + (int64_t)t->what.omit;
+}
+
+/* The line of all streams of a direction, where there are several; none if there is no stream. */
+static void put_sum(const struct net_run *run, bool sends, int64_t from, int64_t to)
+{
+    const struct test *t = &run->test;
     uint64_t bytes = 0, transactions = 0;
+    unsigned streams = 0;
 
-    for (unsigned i = 0; i < run->test.count; i++) {
-        struct stream_count c = net_since(&run->test.streams[i]);
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct stream *s = &t->streams[i];
+        struct stream_count c = net_since(s);
 
-        bytes += run->test.streams[i].probe ? 0 : c.bytes;
-        transactions += run->test.streams[i].probe ? 0 : c.transactions;
+        if (s->probe || s->sends != sends)
+            continue;
+        bytes += c.bytes;
+        transactions += c.transactions;
+        streams++;
     }
+    if (streams == 0)
+        return;
+    put_label(NULL, sends, run);
+    put_time(from - zero_of(t), to - zero_of(t));
     if (is_rr(run))
         printf("  %" PRIu64 " transactions  %.1f/sec", transactions,
-               span > 0 ? (double)transactions / seconds(span) : 0);
+               to > from ? (double)transactions / seconds(to - from) : 0);
     else
-        put_volume(bytes, span);
+        put_volume(bytes, to - from);
+    put_latency(run);
+    puts(t->omitting ? "  (omitted)" : "");
 }
 
 static void interval(const struct net_run *run, int64_t from, int64_t to)
 {
     const struct test *t = &run->test;
-    int64_t zero = t->omitting ? t->began : t->began + (int64_t)t->what.omit;
 
     for (unsigned i = 0; i < t->count; i++) {
         const struct stream *s = &t->streams[i];
 
         if (s->probe)
             continue;
-        put_label(s, run);
-        put_time(from - zero, to - zero);
+        put_label(s, s->sends, run);
+        put_time(from - zero_of(t), to - zero_of(t));
         put_stream(run, s, to - from);
         if (s->test->streams == 1)
             put_latency(run);
@@ -175,19 +193,16 @@ static void interval(const struct net_run *run, int64_t from, int64_t to)
     }
     if (t->what.streams == 1)
         return;
-    fputs("[SUM]", stdout);
-    put_time(from - zero, to - zero);
-    put_sum(run, to - from);
-    put_latency(run);
-    puts(t->omitting ? "  (omitted)" : "");
+    put_sum(run, true, from, to);
+    put_sum(run, false, from, to);
 }
 
-static void put_side(const struct net_run *run, const struct stream *s, const struct net_side *side,
-                     bool sender)
+static void put_side(const struct net_run *run, const struct stream *s, bool sends,
+                     const struct net_side *side, bool sender)
 {
     bool udp = run->test.what.udp != 0;
 
-    put_label(s, run);
+    put_label(s, sends, run);
     if (!side->told) {
         printf("  n/a (the %s did not tell)  %s\n", run->test.client ? "server" : "client",
                sender ? "sender" : "receiver");
@@ -218,16 +233,16 @@ static void put_totals(const struct net_run *run)
 
         if (s->probe)
             continue;
-        put_side(run, s, &sent, true);
-        put_side(run, s, &received, false);
+        put_side(run, s, s->sends, &sent, true);
+        put_side(run, s, s->sends, &received, false);
     }
     for (int sends = 1; sends >= 0; sends--) {
         struct net_sums sums = net_sums_of(run, sends != 0);
 
         if (sums.streams < 2)
             continue;
-        put_side(run, NULL, &sums.sent, true);
-        put_side(run, NULL, &sums.received, false);
+        put_side(run, NULL, sends != 0, &sums.sent, true);
+        put_side(run, NULL, sends != 0, &sums.received, false);
     }
 }
 
