@@ -7,12 +7,40 @@
 
 #include "cli/pdmctl/format.h"
 
-static const char *const headings[] = {
+enum column {
+    LOCAL,
+    PEER,
+    PROTOCOL,
+    PROTECT,
+    PID,
+    IDLE,
+    NETWORK,
+    NETWORK_SAMPLES,
+    SERVER,
+    SERVER_SAMPLES,
+    SENT,
+    RECEIVED,
+    LOST,
+    REORDERED,
+    DUPLICATES,
+    AUTH_FAILURES,
+    PATH,
+    COLUMNS
+};
+
+static const char *const headings[COLUMNS] = {
     "LOCAL", "PEER",  "PROTO", "PROTECT", ">PID",   ">IDLE", ">NET/ms",   ">NET#", ">SRV/ms",
     ">SRV#", ">SENT", ">RECV", ">LOST",   ">REORD", ">DUP",  ">AUTHFAIL", "PATH",
 };
 
-enum { COLUMNS = sizeof(headings) / sizeof(headings[0]), FIRST_FLOWS = 64 };
+/* What a narrow screen goes without, the first first: never the peer and the delays. */
+static const size_t spare[] = {
+    REORDERED, DUPLICATES, AUTH_FAILURES, NETWORK_SAMPLES, SERVER_SAMPLES,
+    PROTECT,   PID,        IDLE,          RECEIVED,        SENT,
+    PATH,      LOST,       PROTOCOL,      LOCAL,
+};
+
+enum { FIRST_FLOWS = 64 };
 
 static bool make_room(struct flow_list *list)
 {
@@ -99,6 +127,11 @@ struct table flow_list_table(const struct flow_list *list)
         add_row(&table, &list->item[i]);
     table.failed |= list->failed;
     return table;
+}
+
+void flow_list_fit(struct table *table, int width)
+{
+    table_fit(table, width, spare, sizeof(spare) / sizeof(spare[0]));
 }
 
 void flow_list_free(struct flow_list *list)

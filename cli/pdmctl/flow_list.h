@@ -22,6 +22,8 @@ struct flow_list {
 enum agent_result flow_list_ask(struct flow_list *list, struct agent_client *client);
 /* A row for each; to be freed with table_free(). */
 struct table flow_list_table(const struct flow_list *list);
+/* Hides what a screen of so many columns has no room for. */
+void flow_list_fit(struct table *table, int width);
 void flow_list_free(struct flow_list *list);
 
 #endif

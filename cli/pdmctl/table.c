@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CELLS = 256 };
+enum { FIRST_CELLS = 256, GAP = 2 };
 
 struct table table_new(const char *const *headings, size_t columns)
 {
@@ -59,23 +59,49 @@ void table_add(struct table *t, const char *format, ...)
         keep(t, cell);
 }
 
-static void print_cell(const struct table *t, size_t cell, size_t column, FILE *out)
+static int row_width(const struct table *t)
 {
-    bool last = column + 1 == t->columns;
+    int width = -GAP;
 
+    for (size_t c = 0; c < t->columns; c++)
+        width += t->hidden[c] ? 0 : t->width[c] + GAP;
+    return width;
+}
+
+void table_fit(struct table *t, int width, const size_t *spare, size_t count)
+{
+    for (size_t i = 0; i < count && row_width(t) > width; i++)
+        t->hidden[spare[i]] = true;
+}
+
+static size_t last_shown(const struct table *t)
+{
+    size_t c = t->columns - 1;
+
+    while (c > 0 && t->hidden[c])
+        c--;
+    return c;
+}
+
+static void print_cell(const struct table *t, size_t cell, size_t column, bool last, FILE *out)
+{
     if (t->right[column])
         fprintf(out, "%*s", t->width[column], t->cells[cell]);
     else if (last)
         fputs(t->cells[cell], out); /* no blanks at the end of a line */
     else
         fprintf(out, "%-*s", t->width[column], t->cells[cell]);
-    fputs(last ? "" : "  ", out);
+    if (!last)
+        fprintf(out, "%*s", GAP, "");
 }
 
 void table_print_row(const struct table *t, size_t row, FILE *out)
 {
-    for (size_t c = 0; c < t->columns; c++)
-        print_cell(t, row * t->columns + c, c, out);
+    size_t last = last_shown(t);
+
+    for (size_t c = 0; c <= last; c++)
+        if (!t->hidden[c])
+            print_cell(t, row * t->columns + c, c, c == last, out);
 }
 
 bool table_print(const struct table *t)

@@ -3,6 +3,7 @@
 #include "cli/pdmctl/watch.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,6 +93,8 @@ static void put_header(const struct view *v)
 static void draw(struct view *v)
 {
     keep_within(v);
+    memset(v->table.hidden, 0, sizeof(v->table.hidden));
+    flow_list_fit(&v->table, screen_columns());
     screen_clear();
     put_header(v);
     if (!v->table.failed) {

@@ -63,6 +63,7 @@ terminal_begin $SMALL "$PDMCTL flows --watch -i 0.5"
 check "$SMALL: a view" terminal_shows "pdmctl flows .* $FLOWS flows, from 1 "
 check "$SMALL: fills the screen" terminal_lines 24
 check "$SMALL: no line is longer" terminal_fits 80
+check "$SMALL: whose delays, and both of them" terminal_shows 'PEER .*NET/ms +SRV/ms'
 terminal_type s
 check "s: sorted by something else" terminal_shows '^sorted by srv '
 terminal_type Down Down Down
