@@ -17,13 +17,12 @@ typedef void put_item(const struct exposition *x, const struct family *f, uint32
 struct family {
     const char *name; /* without the suffix that its kind has */
     enum { GAUGE, COUNTER, HISTOGRAM, INFO } kind;
+    unsigned which;   /* counter, delay */
     const char *unit; /* or NULL */
     const char *help;
     count_items *items;
     put_item *put;
-    /* What is put: */
     uint64_t (*value)(const struct agent *agent);
-    unsigned which; /* counter, delay */
 };
 
 static const struct {
@@ -250,34 +249,31 @@ static void put_histogram(const struct exposition *x, const struct family *f, ui
 /* All of them. */
 
 #define VALUE_ROW(name, kind, expression, help)                                                    \
-    {"pdm_" #name, kind, NULL, help, one, put_value, value_##name, 0},
+    {"pdm_" #name, kind, 0, NULL, help, one, put_value, value_##name},
 #define COUNTER_ROW(name, meaning)                                                                 \
-    {"pdm_" #name, COUNTER, NULL, meaning, all_series, put_counter, NULL, PDM_COUNTER_##name},
+    {"pdm_" #name, COUNTER, PDM_COUNTER_##name, NULL, meaning, all_series, put_counter, NULL},
 
 static const struct family families[] = {
-    {"pdm_network_delay_seconds", HISTOGRAM, "seconds",
-     "Time on the network, both directions together (RFC 8250)", all_series, put_histogram, NULL,
-     FIGURES_NETWORK},
-    {"pdm_server_delay_seconds", HISTOGRAM, "seconds",
-     "Time that the peer took, but for overlapping requests", all_series, put_histogram, NULL,
-     FIGURES_SERVER},
-    {"pdm_total_delay_seconds", HISTOGRAM, "seconds",
-     "Time from a packet to the one that answers it", all_series, put_histogram, NULL,
-     FIGURES_TOTAL},
-    PDM_COUNTERS(COUNTER_ROW){"pdm_flows", GAUGE, NULL, "Live flows", all_series, put_flows, NULL,
-                              0},
-    {"pdm_folded_flows", COUNTER, NULL, "Flows whose peer's prefix has no series of its own",
-     meters, put_folded, NULL, 0},
-    {"pdm_association_measuring", GAUGE, NULL, "0 once the association's lifetime is over",
-     associations, put_measuring, NULL, 0},
-    {"pdm_primary_connected", GAUGE, NULL,
+    {"pdm_network_delay_seconds", HISTOGRAM, FIGURES_NETWORK, "seconds",
+     "Time on the network, both directions together (RFC 8250)", all_series, put_histogram, NULL},
+    {"pdm_server_delay_seconds", HISTOGRAM, FIGURES_SERVER, "seconds",
+     "Time that the peer took, but for overlapping requests", all_series, put_histogram, NULL},
+    {"pdm_total_delay_seconds", HISTOGRAM, FIGURES_TOTAL, "seconds",
+     "Time from a packet to the one that answers it", all_series, put_histogram, NULL},
+    PDM_COUNTERS(COUNTER_ROW){"pdm_flows", GAUGE, 0, NULL, "Live flows", all_series, put_flows,
+                              NULL},
+    {"pdm_folded_flows", COUNTER, 0, NULL, "Flows whose peer's prefix has no series of its own",
+     meters, put_folded, NULL},
+    {"pdm_association_measuring", GAUGE, 0, NULL, "0 once the association's lifetime is over",
+     associations, put_measuring, NULL},
+    {"pdm_primary_connected", GAUGE, 0, NULL,
      "1 if a primary is connected to and has given what it has for this host", registrars,
-     put_connected, NULL, 0},
-    {"pdm_paths", GAUGE, NULL, "Paths to peers that are known, by what was found out about them",
-     verdicts, put_paths, NULL, 0},
-    AGENT_VALUES(VALUE_ROW){"pdm_agent_start_time_seconds", GAUGE, "seconds",
-                            "When the agent started, since 1970", one, put_start, NULL, 0},
-    {"pdm_build", INFO, NULL, "The agent's version", one, put_build, NULL, 0},
+     put_connected, NULL},
+    {"pdm_paths", GAUGE, 0, NULL, "Paths to peers that are known, by what was found out about them",
+     verdicts, put_paths, NULL},
+    AGENT_VALUES(VALUE_ROW){"pdm_agent_start_time_seconds", GAUGE, 0, "seconds",
+                            "When the agent started, since 1970", one, put_start, NULL},
+    {"pdm_build", INFO, 0, NULL, "The agent's version", one, put_build, NULL},
 };
 
 #define FAMILIES (sizeof families / sizeof families[0])
