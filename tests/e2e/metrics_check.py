@@ -128,7 +128,7 @@ def watch(url, enough):
             if key[0].endswith(GOES_UP) and now.get(key, -1) < was:
                 wrong.append(f"{key} went from {was} to {now.get(key)}")
         before = now
-    must(fetched >= 20 and not wrong, "\n".join([f"fetched {fetched}", *wrong[:20]]))
+    must(fetched >= 5 and not wrong, "\n".join([f"fetched {fetched}", *wrong[:20]]))
 
 
 def log(*paths):

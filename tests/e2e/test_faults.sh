@@ -334,12 +334,11 @@ step_through() {
         $begin || :
         wait_for "! is_alive $host || $is_done" "$SECONDS_BACK" || :
         kind=$(tail -n 1 "$NET_DIR/$host/steps.log")
-        if is_alive "$host"; then
-            arm "$host"
-        else
+        arm "$host" # before the look: what was done may have been done just before that step
+        sleep 0.05
+        if ! is_alive "$host"; then
             bury "$host"
             killed=$((killed + 1))
-            arm "$host"
             launch "$host"
         fi
         if ! recovers "$SECONDS_BACK"; then

@@ -14,7 +14,8 @@ cd "$(dirname "$0")/../.." || exit 1
 
 PORT=7100
 FEWEST=20     # options each way in a run that counts as flowing
-FEWEST_CUT=5  # before the agents are disturbed; a busy machine's agent may answer late
+FEWEST_CUT=5  # before the agents are disturbed
+LATEST=10     # seconds until there must be so many: a busy machine starts a program late
 HANG_ROUNDS=9 # of each kind, interleaved
 HANG_MS=50    # what a hanging agent may cost in all
 MATRIX_PASSES=3
@@ -49,11 +50,18 @@ end_server() {
     echo "exit $?" >>"$2"
 }
 
-# After SECONDS, kills or stops both agents, and writes down when.
+# UP DOWN: each way
+options_flow() {
+    [ "$(options_from "$CLIENT_ADDR")" -ge "$1" ] && [ "$(options_from "$SERVER_ADDR")" -ge "$2" ]
+}
+
+# SECONDS UP DOWN: then, and not before so many options each way, kills or stops both agents, and
+# writes down when.
 disturb() {
     local signal=KILL
     [ "$RUN" != hanging ] || signal=STOP
     sleep "$1"
+    wait_for "options_flow $2 $3" $LATEST
     echo "$EPOCHREALTIME" >"$NET_DIR/disturbed"
     kill -"$signal" "${AGENTS_PIDS[@]}"
 }
@@ -75,7 +83,8 @@ agents_end() {
     wait_for "! kill -0 ${pids[0]} 2>/dev/null && ! kill -0 ${pids[1]} 2>/dev/null" 5
 }
 
-# PROGRAM's function writes to a directory what was seen; HALF is about half its time.
+# PROGRAM HALF UP DOWN: PROGRAM's function writes to a directory what was seen; HALF is about half
+# its time. UP and DOWN options show that they flow.
 run_program() {
     local program=$1 half=$2 dir=$NET_DIR/$RUN.$1 disturber='' ended
     mkdir "$dir"
@@ -88,7 +97,7 @@ run_program() {
     capture_start "$NET_DIR/options.pcap" 'ip6[6] = 60 and ip6[44] = 15 and ip6[45] = 34' || exit
     rm -f "$NET_DIR/disturbed"
     if [ "$RUN" != flowing ]; then
-        disturb "$half" &
+        disturb "$half" "$3" "$4" &
         disturber=$!
     fi
     "see_$program" "$dir"
@@ -105,24 +114,26 @@ run_program() {
 
 # PROGRAM HALF [UP DOWN]: whether encrypted options flow up and down (default: 1 1).
 check_program() {
-    local program=$1 run fewest up down
+    local program=$1 run fewest up down least_up least_down
     choose_run absent
-    run_program "$program" 0
+    run_program "$program" 0 0 0
     if grep '^exit [1-9]' "$NET_DIR/absent.$program/client"; then
         say FAIL "$program: does not work without the library"
         return
     fi
     for run in flowing killed hanging; do
         choose_run "$run"
-        run_program "$program" "$2"
-        trim "$program" "$NET_DIR/absent.$program" "$NET_DIR/expected"
         fewest=$([ "$run" = flowing ] && echo "$FEWEST" || echo "$FEWEST_CUT")
+        least_up=$((${3:-1} * fewest))
+        least_down=$((${4:-1} * fewest))
+        run_program "$program" "$2" "$least_up" "$least_down"
+        trim "$program" "$NET_DIR/absent.$program" "$NET_DIR/expected"
         up=$(options_from "$CLIENT_ADDR")
         down=$(options_from "$SERVER_ADDR")
         if ! diff -r "$NET_DIR/expected" "$NET_DIR/$run.$program" >"$NET_DIR/diff" 2>&1; then
             say FAIL "$program, $run: other than without the library"
             cut -c -300 "$NET_DIR/diff" | head -n 20
-        elif [ "$up" -lt $((${3:-1} * fewest)) ] || [ "$down" -lt $((${4:-1} * fewest)) ]; then
+        elif [ "$up" -lt "$least_up" ] || [ "$down" -lt "$least_down" ]; then
             say FAIL "$program, $run: only $up and $down encrypted options"
         else
             say ok "$program, $run: the same ($up and $down encrypted options)"
