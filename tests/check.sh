@@ -110,10 +110,10 @@ running() {
 }
 
 # AT_ONCE SCRIPT...: end-to-end suites, so many beside each other, in namespaces of their own; they
-# mostly wait. Reported in the order in which they began. One that fails is told of and run again by
-# itself: what it does not survive beside others it must survive alone.
+# mostly wait.
+BESIDE=()
 suites_beside() {
-    local at_once=$1 script name names=() pids=()
+    local at_once=$1 script name pids=()
     shift
     for script in "$@"; do
         name=$(basename "$script" .sh)
@@ -124,13 +124,20 @@ suites_beside() {
         done
         run "$name" "$script" &
         pids+=("$!")
-        names+=("$name")
+        BESIDE+=("$name")
     done
     [ "${#pids[@]}" -eq 0 ] || wait "${pids[@]}"
-    for name in "${names[@]}"; do
+}
+
+# Reports them in the order in which they began. One that failed is told of and run again by itself:
+# what it does not survive beside others it must survive alone.
+end_beside() {
+    local name
+    for name in "${BESIDE[@]}"; do
         again "$name"
         report "$name"
     done
+    BESIDE=()
 }
 
 # NAME: of a suite beside others
@@ -236,11 +243,14 @@ for script in tests/e2e/test_*.sh; do
     [[ " ${exact[*]} ${busy[*]} ${longest[*]} " == *" ${script%.sh} "* ]] || others+=("$script")
 done
 suites_beside 3 "${exact[@]/%/.sh}"
+end_beside
 suites_beside 3 "${busy[@]/%/.sh}"
+end_beside
 # What computes all the time goes beside those that mostly wait.
 suites_idle lint lint unit-asan unit_asan unit-tsan unit_tsan fuzz fuzz
 suites_beside 3 "${longest[@]/%/.sh}" "${others[@]}"
 end_idle
+end_beside
 
 printf '%d passed, %d failed' "$passed" "$failed"
 [ "$skipped" -eq 0 ] || printf ', %d skipped' "$skipped"

@@ -46,6 +46,9 @@ FLOOD_S, HONEST_AFTER_S = 6.0, 2.0
 # What an agent does at most (core/limits.h): answers a second, of all and of one peer.
 ANSWER_RATE, PEER_RATE, BURST = 10, 1, 10
 CPU_SHARE = 0.35  # of one processor: a quarter by them, and what reading takes
+# Of one processor, for reading as fast as it can be sent: on a busy machine that takes three times
+# as long; and an agreement for each would take all of it.
+READING_SHARE = 0.7
 LINES = 24  # of its log, for whatever is sent
 
 
@@ -227,7 +230,7 @@ def unlisted(world):
     problems += [] if arrived >= FUZZED and lost == 0 else ["%d arrived, %d lost" % (arrived, lost)]
     check(what, problems + ["ss1 logged %s" % line for line in daemon.lines()])
     check("ss1: nothing was computed for it, in %.2f s of its processor" % used,
-          [] if used < took * CPU_SHARE else ["of %.2f s" % took])  # fmt: skip
+          [] if used < took * READING_SHARE else ["of %.2f s" % took])  # fmt: skip
 
 
 # Those who are on the list.
