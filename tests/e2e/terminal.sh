@@ -52,6 +52,7 @@ terminal_as_before() {
     terminal_text >"$NET_DIR/screen"
     cat "$NET_DIR/screen"
     grep -q '^before$' "$NET_DIR/screen" && grep -qE -- "${1:-^before$}" "$NET_DIR/screen" || return
+    rm -f "$NET_DIR/after"
     terminal_type "stty -g >$NET_DIR/after" Enter
     wait_for "[ -s '$NET_DIR/after' ]" "$TERMINAL_SOON"
     cmp "$NET_DIR/before" "$NET_DIR/after"
