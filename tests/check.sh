@@ -24,11 +24,12 @@ skipped=0
 
 seconds() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
 
-# A suite that ends with "N passed, M failed" counts as so many tests, any other as one.
+# A suite that says "N passed, M failed" counts as so many tests, any other as one. What it ends may
+# still say something after it.
 count() {
-    local last
-    last=$(tail -n 1 "$1")
-    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+    local tally
+    tally=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$1" | tail -n 1)
+    if [[ $tally =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
         passed=$((passed + BASH_REMATCH[1]))
         failed=$((failed + BASH_REMATCH[2]))
         [ "$2" -eq 0 ] || [ "${BASH_REMATCH[2]}" -gt 0 ] || failed=$((failed + 1))
