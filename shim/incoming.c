@@ -111,7 +111,7 @@ static void take_reply(struct pdm_flow_entry *e, const struct pdm_echo *echo, in
 {
     int64_t sent_at;
 
-    if (!pdm_echo_answered(&e->tuple, echo->sequence, &sent_at) || !pdm_peer_open(e, now))
+    if (!pdm_echo_answered(&e->tuple, echo->sequence, &sent_at) || !pdm_peer_open(e, &now))
         return;
     atomic_store_explicit(&pdm_flow_slot(&e->flow)->active, now, memory_order_relaxed);
     if (stamped && at >= sent_at)

@@ -36,7 +36,7 @@ void pdm_intake(struct pdm_flow_entry *e, const struct pdm_control_received *con
                                        : pdm_header_find(control->dstopts, control->dstopts_len,
                                                          pdm_policy_settings().option_type, &found);
 
-    if (status == PDM_ABSENT || !pdm_peer_open(e, now))
+    if (status == PDM_ABSENT || !pdm_peer_open(e, &now))
         return;
     atomic_store_explicit(&pdm_flow_slot(&e->flow)->active, now, memory_order_relaxed);
     if (status == PDM_FOUND)

@@ -81,29 +81,38 @@ static bool is_refused(struct pdm_flow_entry *e)
     return true;
 }
 
-static bool ask(struct pdm_flow_entry *e, int64_t now)
+static bool ask(struct pdm_flow_entry *e, int64_t *now)
 {
     uint64_t version = pdm_policy_version();
 
-    if (now < e->retry_at)
+    if (*now < e->retry_at)
         return false;
-    bool open = pdm_agent_open(e, now);
+    bool open = pdm_agent_open(e, *now);
 
+    *now = pdm_clock(CLOCK_MONOTONIC);
     if (e->state == PDM_FLOW_REFUSED) {
         e->refused_as_of = version;
-        e->retry_at = now + PDM_REASK_NS;
+        e->retry_at = *now + PDM_REASK_NS;
     }
     return open;
 }
 
-bool pdm_peer_open(struct pdm_flow_entry *e, int64_t now)
+static bool ask_again(struct pdm_flow_entry *e, int64_t *now)
+{
+    bool open = pdm_agent_move(e, *now);
+
+    *now = pdm_clock(CLOCK_MONOTONIC);
+    return open;
+}
+
+bool pdm_peer_open(struct pdm_flow_entry *e, int64_t *now)
 {
     /* First: what a dead agent left in memory looks for ever as if nothing had changed. */
-    bool ready = pdm_policy_ready(now);
+    bool ready = pdm_policy_ready(*now);
 
     if (!is_open(e))
         return ready && !is_refused(e) && ask(e, now);
-    return !pdm_flow_must_ask(e) || pdm_agent_move(e, now);
+    return !pdm_flow_must_ask(e) || ask_again(e, now);
 }
 
 static void fill(struct pdm_tuple *t, const struct pdm_descriptor *d, const uint8_t *local,

@@ -80,9 +80,10 @@ struct pdm_flow_entry *pdm_peer_flow(struct pdm_descriptor *d, const uint8_t *lo
 uint64_t pdm_peer_reference(const struct pdm_descriptor *d, const struct sockaddr_in6 *peer);
 /*
  * Asks the agent if the flow is not open, was opened under an older policy or under secrets that
- * are not the latest. True if it is open.
+ * are not the latest. True if it is open. *NOW is CLOCK_MONOTONIC; if the agent was asked, it is
+ * read anew, so that waiting for an answer is not taken for a delay of the network.
  */
-bool pdm_peer_open(struct pdm_flow_entry *e, int64_t now);
+bool pdm_peer_open(struct pdm_flow_entry *e, int64_t *now);
 /* The address that D is bound to. */
 void pdm_peer_local(const struct pdm_descriptor *d, uint8_t out[static 16]);
 /* The peer that the raw socket of D is connected to. */

@@ -160,7 +160,8 @@ bool pdm_send_option(struct pdm_flow_entry *e, int64_t now, uint32_t pointer,
     enum pdm_attach_status s = pdm_flow_attach(&e->flow, pdm_guard(), type, now, pointer, option);
 
     if (s == PDM_ATTACH_NO_LEASE && pdm_agent_renew(e, now))
-        s = pdm_flow_attach(&e->flow, pdm_guard(), type, now, pointer, option);
+        s = pdm_flow_attach(&e->flow, pdm_guard(), type, pdm_clock(CLOCK_MONOTONIC), pointer,
+                            option);
     return s == PDM_ATTACHED;
 }
 
@@ -180,7 +181,7 @@ static bool attach(struct pdm_flow_entry *e, const struct outgoing *o, uint32_t 
 {
     bool ok = false;
 
-    if (pdm_peer_open(e, now)) {
+    if (pdm_peer_open(e, &now)) {
         uint32_t pointer = pdm_send_count(e, now);
 
         if (o->echo.asked)

@@ -96,7 +96,7 @@ struct pdm_flow_entry *pdm_stream_enter(int fd, struct pdm_descriptor *d, int64_
     if (e == NULL)
         return NULL;
     catch_up(d, e);
-    *open = pdm_peer_open(e, now);
+    *open = pdm_peer_open(e, &now);
     if (*open)
         count_skipped(d, e);
     return e;
