@@ -74,7 +74,7 @@ restarts() {
     [ "$before" -gt 0 ] || return
     kill -KILL "$before"
     soon eval "[ \$(systemctl show -P MainPID $1) -ne 0 ] && [ \$(systemctl show -P MainPID $1) -ne $before ]" &&
-        active "$1"
+        soon active "$1" # it has a process before it says that it is ready
 }
 stops() { systemctl stop "$1" && property "$1" Result success && [ ! -e "$2" ]; }
 refuses_bad() {
