@@ -243,6 +243,7 @@ others=()
 for script in tests/e2e/test_*.sh; do
     [[ " ${exact[*]} ${busy[*]} ${longest[*]} " == *" ${script%.sh} "* ]] || others+=("$script")
 done
+sync # what the builds wrote: agents' own writes would wait behind it
 suites_beside 3 "${exact[@]/%/.sh}"
 end_beside
 suites_beside 3 "${busy[@]/%/.sh}"
