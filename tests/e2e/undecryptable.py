@@ -79,10 +79,15 @@ class Peer:
         return False
 
 
+def all_counted(name, counted):
+    """On a busy machine an honest option may come before its key was found, and counts, too."""
+    check("%s: and counted" % name, counted >= FLOWS * FORGED, counted)
+
+
 def unhindered(peer, name):
     asked, counted = peer.asked(FLOWS)
     check("%s: forged in %d flows, searched for" % (name, FLOWS), asked >= FLOWS, asked)
-    same("%s: and counted" % name, counted, FLOWS * FORGED)
+    all_counted(name, counted)
 
 
 def hindered(peer, name):
@@ -90,7 +95,7 @@ def hindered(peer, name):
     began = time.monotonic()
     asked, counted = peer.asked(FLOWS)
     same("%s: forged in %d flows, searched for" % (name, FLOWS), asked, 0)
-    same("%s: and counted" % name, counted, FLOWS * FORGED)
+    all_counted(name, counted)
     return began
 
 
